@@ -52,6 +52,7 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
         options["restore_source"],
         options["restore_time"],
         add_key(decode(options["restore_conf"]) or "", decode(options["restore_cipher_secret"]), "restore-cipher-key"),
+        add_key(decode(options["own_conf"]) or "", decode(options["backup_cipher_secret"])),
     ),
     "admit": lambda spec, options: admit(spec, options["slots"], options["retired_slots"]),
     "clone": lambda spec, _: clone(spec),
@@ -151,11 +152,12 @@ def main() -> None:
             "needed_bytes": {"type": "int"},
             # A start that may take WAL from the archive: the fact of step `wal` on the primary.
             "wal": {"type": "dict"},
-            # Restore only: the backups ({"bucket", "prefix", "cluster"}), the time in RFC 3339 (by default the newest moment), and
-            # a pgbackrest.conf that reads them, base64.
+            # Restore only: the backups ({"bucket", "prefix", "cluster"}), the time in RFC 3339 (by default the newest moment), a
+            # pgbackrest.conf that reads them, and the cluster's own, empty if it has no backups; both base64.
             "restore_source": {"type": "dict"},
             "restore_time": {"type": "str"},
             "restore_conf": {"type": "str"},
+            "own_conf": {"type": "str"},
             # How long a call may wait for work that goes on without it.
             "call_seconds": {"type": "float", "default": 15},
             # Switchover only: the other node's address, the nonce and port from the new primary's check, and whether

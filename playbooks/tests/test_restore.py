@@ -450,8 +450,14 @@ class Decision(unittest.TestCase):
         self.root = folder.name
         self.data, self.partial = self.root + "/data", self.root + "/data.partial"
 
-    def call(self, found=None, then=("done",), at=None, record=None, old=(), identifier=77):
+    def call(self, found=None, then=("done",), at=None, record=None, old=(), identifier=77, own=None):
         done = []
+
+        def require_own(spec, source, choice, conf, text):
+            self.assertEqual((conf, text), ("[global]\n", "[own]\n"))
+            if own is not None:
+                raise Problem(own)
+
         looks = [found]
         states = list(then)
         if record is None and not os.path.isdir(self.data):
@@ -496,6 +502,7 @@ class Decision(unittest.TestCase):
             "write_folder": lambda *_: None,
             "choose_backup": lambda source, conf, moment: restore_source.Choice("L", "17", GIB, NEWEST, END, False, []),
             "measure_space": lambda path: Space(20 * GIB, 0, 20 * GIB),
+            "require_own_repository": require_own,
             "start_work": lambda *arguments: done.append("start"),
             "read_head": lambda directory: Control(identifier, "shut down", 1, 2),
             "write_files": lambda spec, image: [],
@@ -508,9 +515,11 @@ class Decision(unittest.TestCase):
         self.look = look
         with mock.patch.multiple(restore, **patches), mock.patch.object(restore_stages, "read_memory_bytes", lambda: GIB):
             try:
-                self.notes = restore.restore(SPEC, FROM, at, "[global]\n").notes
+                self.notes = restore.restore(SPEC, FROM, at, "[global]\n", "[own]\n").notes
             except Pending:
                 done.append("pending")
+            finally:
+                self.done = done
         return done
 
     def await_copy(self, spec):
@@ -533,6 +542,12 @@ class Decision(unittest.TestCase):
         self.assertEqual(self.call(then=["running"]), ["forget", "start", "pending"])
         self.assertEqual(self.call(work("running"), then=["running"]), ["pending"])
         self.assertEqual(self.call(work("done", ended=0)), self.IN_PLACE)
+
+    def test_nothing_is_restored_for_a_cluster_that_could_not_archive(self):
+        with self.assertRaises(Problem):
+            self.call(own="the place is taken")
+        self.assertEqual(self.done, ["forget", "end", "forget"])
+        self.assertFalse(os.path.exists(self.data))
 
     def test_other_work_is_ended(self):
         for other in (work("running", kind="clone"), work("done", parameters={**PARAMETERS, "source": "/other"})):

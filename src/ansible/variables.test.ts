@@ -49,7 +49,7 @@ describe('the files of backups', () => {
     expect(files['node-2']).toEqual({ pgbackrestConf: '', backupJson: '' });
   });
 
-  test('of a restore name its source', () => {
+  test('of a restore name its source, and where the cluster will archive', () => {
     const source = createSource({ endpoint: 's3.example.com' });
     const restore: Step = {
       ...{ kind: 'restore', nodes: ['node-1'], primary: 'node-1', settings: {} },
@@ -61,6 +61,9 @@ describe('the files of backups', () => {
     const conf = decodeText(rendered.restoreConf);
     expect(conf).toContain('\n[sales]\n');
     expect(conf).toContain('\nrepo1-s3-endpoint=s3.example.com\n');
+    const desired = createDesired({ size: 2, backup });
+    expect(decodeText(rendered.ownConf)).toBe(renderBackupFiles(desired).pgbackrestConf);
+    expect(renderSteps([restore], createDesired({ size: 2 }))[0].ownConf).toBe('');
     expect(decodeText(rendered.files['node-1'].pgHba)).toContain('local all postgres peer');
   });
 });

@@ -140,8 +140,8 @@ function renderStep(step: Step, desired: DesiredCluster): unknown {
     const { postgresqlConf, pgHba } = renderFiles(desired, { node, primary, settings });
     return [node, { postgresqlConf: encode(postgresqlConf), pgHba: encode(pgHba) }];
   });
-  const restoreConf = step.kind === 'restore' && renderRestore(step, desired);
-  return { ...rest, files: Object.fromEntries(files), ...(restoreConf && { restoreConf }) };
+  const confs = step.kind === 'restore' && renderRestore(step, desired);
+  return { ...rest, files: Object.fromEntries(files), ...(confs || {}) };
 }
 
 /** Empty files end the archive. */
@@ -154,8 +154,15 @@ function renderArchive(step: Omit<StepOf<'archive'>, 'reasons'>, desired: Desire
   return { ...step, files: Object.fromEntries(step.nodes.map((node) => [node, files])) };
 }
 
-function renderRestore({ source }: StepOf<'restore'>, { region }: DesiredCluster): string {
-  return encode(renderRestoreConf(source, region));
+/** What reads the source, and what the cluster will archive with, empty without backups: it must not fail after the restore. */
+function renderRestore(
+  { source }: StepOf<'restore'>,
+  desired: DesiredCluster,
+): { restoreConf: string; ownConf: string } {
+  return {
+    restoreConf: encode(renderRestoreConf(source, desired.region)),
+    ownConf: encode(renderBackupFiles(desired).pgbackrestConf ?? ''),
+  };
 }
 
 /** The keys of the repositories that are encrypted; empty for the others. */

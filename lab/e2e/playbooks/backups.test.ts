@@ -166,3 +166,16 @@ test.each(TAGS)('PostgreSQL %s is backed up and restored to a moment', async (ta
   expect(await ask('SELECT name FROM marks')).toBe('kept');
   expect(await ask('SELECT pg_is_in_recovery()')).toBe('f');
 });
+
+test('a place with the backups of another cluster is refused before anything is restored', async () => {
+  await loseData(testbed);
+  const restore = restoreStep(testbed, { desired: { backup: describeBackup('18') }, time: null });
+  const desired = { image: 'postgres:18', backup: describeBackup('killed') };
+  const { failures } = await testbed.run([restore], { callSeconds: 300 }, desired);
+  expect(failures[0]?.message).toMatch(
+    /^nothing was restored, because s3:\/\/acme-backups\/killed\/orders, where orders is to archive, holds the backups of another database cluster \(system identifier \d+, backups: [1-9]\d*, the newest of .* UTC; that of s3:\/\/acme-backups\/18\/orders has \d+\)/,
+  );
+  expect(await onNode(`ls ${ROOT}; ls /run/postgres-cluster 2>/dev/null || true`)).not.toMatch(
+    /^(data|data\.partial|restored\.json|work\.json|restore)$/m,
+  );
+});

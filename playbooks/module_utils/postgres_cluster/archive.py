@@ -22,7 +22,7 @@ from .image import ensure_image
 from .layout import CONTAINER_ETC, ETC
 from .psql import read_major, render_options
 from .record import read_record
-from .repository import read_repository
+from .repository import is_same_place, read_repository
 from .server import is_up
 from .spec import Outcome, Spec
 from .spool import forget_pushed
@@ -35,8 +35,6 @@ STANZA_SECONDS = 180
 # "Changes that I make are not always immediately visible").
 NEW_ROLE_SECONDS = 60
 RETRY_SECONDS = 5
-# What says which repository it is.
-LOCATION = ("repo1-s3-bucket", "repo1-path", "repo1-s3-endpoint", "repo1-storage-port")
 # Noted in place of WAL files whose names nobody knows.
 WHILE_OFF = "written-while-nothing-was-archived"
 
@@ -62,7 +60,7 @@ def archive(spec: Spec, conf: str, schedule: str) -> Outcome:
         raise Problem("%s/pgbackrest is missing on %s; run this again, which installs it first" % (TOOLS, spec.node))
     make_directory(ETC)
     owner = ensure_image(record["digest"])[0].owner if read_option(conf, PASS) else (0, 0)
-    is_other = any(read_option(before, name) != read_option(conf, name) for name in LOCATION)
+    is_other = not is_same_place(before, conf)
     if spec.is_primary:
         if before and not is_other:
             require_same(before, conf)

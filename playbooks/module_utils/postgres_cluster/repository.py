@@ -10,7 +10,7 @@ import json
 import re
 import socket
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from .backrest_errors import explain_failure, name_bucket, read_option
 from .backup_layout import BACKREST_CONF, TOOLS
@@ -39,10 +39,29 @@ TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 # Codes of a stanza's status (info.c of pgBackRest: INFO_STANZA_STATUS_CODE_…).
 OK = 0
-MISSING = (1, 3)
+NO_STANZA = 1
+MISSING = (NO_STANZA, 3)
 NO_BACKUP = 2
+# The options that say which repository it is.
+LOCATION = ("repo1-s3-bucket", "repo1-path", "repo1-s3-endpoint", "repo1-storage-port")
 
 NOTHING: Dict[str, Any] = {"systemIdentifier": None, "backups": [], "oldestWal": None, "newestWal": None}
+
+
+class Info(NamedTuple):
+    """The answer of `pgbackrest info`."""
+
+    # The JSON; None: there was no answer.
+    text: Optional[str]
+    # A sentence; None unless there was no answer.
+    problem: Optional[str]
+    # pgBackRest's own words, which may be in the JSON as well.
+    said: str
+
+
+def is_same_place(conf: str, other: str) -> bool:
+    """Whether the texts of two pgbackrest.conf name the same repository."""
+    return all(read_option(conf, name) == read_option(other, name) for name in LOCATION)
 
 
 def read_repository(cluster: str, path: str = "%s/%s" % (ETC, BACKREST_CONF)) -> Dict[str, Any]:
@@ -52,6 +71,14 @@ def read_repository(cluster: str, path: str = "%s/%s" % (ETC, BACKREST_CONF)) ->
 
     Runs on the host, as it needs no server.
     """
+    info = ask_info(cluster, path)
+    if info.text is None:
+        return {**NOTHING, "problem": info.problem}
+    return parse_info(info.text, cluster, read_text(path) or "")
+
+
+def ask_info(cluster: str, path: str) -> Info:
+    """Asks what the repository in the pgbackrest.conf at `path` holds."""
     conf = read_text(path) or ""
     try:
         result = run(
@@ -70,12 +97,12 @@ def read_repository(cluster: str, path: str = "%s/%s" % (ETC, BACKREST_CONF)) ->
         )
     except Problem as problem:
         if "did not end" not in problem.message:
-            return {**NOTHING, "problem": problem.message}
+            return Info(None, problem.message, "")
         said = find_obstacle(conf) or "timeout after %dms" % (INFO_SECONDS * 1000)
-        return {**NOTHING, "problem": explain_failure(0, said, conf)}
+        return Info(None, explain_failure(0, said, conf), said)
     if result.returncode != 0:
-        return {**NOTHING, "problem": explain_failure(result.returncode, result.stderr, conf)}
-    return parse_info(result.stdout, cluster, conf)
+        return Info(None, explain_failure(result.returncode, result.stderr, conf), result.stderr)
+    return Info(result.stdout, None, result.stdout)
 
 
 def find_obstacle(conf: str) -> Optional[str]:
@@ -93,12 +120,7 @@ def find_obstacle(conf: str) -> Optional[str]:
 
 def parse_info(text: str, cluster: str, conf: str) -> Dict[str, Any]:
     """Returns what read_repository() returns, from the JSON that `pgbackrest info` prints."""
-    try:
-        # Messages may quote anything that the bucket holds.
-        stanzas = json.loads(text, strict=False)
-    except ValueError:
-        stanzas = None
-    stanza = next((item for item in _list(stanzas) if isinstance(item, dict) and item.get("name") == cluster), None)
+    stanza = _find_stanza(text, cluster)
     if stanza is None:
         return {**NOTHING, "problem": "pgBackRest said nothing about the backups in %s" % name_bucket(conf)}
     status = _dict(stanza.get("status"))
@@ -128,6 +150,20 @@ def parse_info(text: str, cluster: str, conf: str) -> Dict[str, Any]:
         "oldestWal": min(filter(None, (_read_segment(item.get("min")) for item in archives)), default=None),
         "newestWal": max(filter(None, (_read_segment(item.get("max")) for item in archives)), default=None),
     }
+
+
+def read_status(text: str, cluster: str) -> Any:
+    """Returns the code of the stanza's status, from the JSON that `pgbackrest info` prints."""
+    return _dict(_dict(_find_stanza(text, cluster)).get("status")).get("code")
+
+
+def _find_stanza(text: str, cluster: str) -> Optional[Dict[str, Any]]:
+    try:
+        # Messages may quote anything that the bucket holds.
+        stanzas = json.loads(text, strict=False)
+    except ValueError:
+        return None
+    return next((item for item in _list(stanzas) if isinstance(item, dict) and item.get("name") == cluster), None)
 
 
 def _read_backup(item: Dict[str, Any]) -> Optional[Dict[str, Any]]:

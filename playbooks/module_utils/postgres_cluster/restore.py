@@ -17,6 +17,7 @@ from .image import Image, ensure_image
 from .layout import DATA, PARTIAL, ROOT
 from .psql import Session
 from .record import READ_IDENTITY, judge_data, list_old_data, read_record, write_record
+from .restore_own import require_own_repository
 from .restore_source import (
     Choice,
     Source,
@@ -43,10 +44,10 @@ from .worker import choose_reserve
 RESTORED = ROOT + "/restored.json"
 
 
-def restore(spec: Spec, source: Dict[str, Any], at: Optional[str], conf: str) -> Outcome:
+def restore(spec: Spec, source: Dict[str, Any], at: Optional[str], conf: str, own: str) -> Outcome:
     """Restores the node as the primary, or goes on with a restore that was interrupted. `source`: BackupSource
     (src/cluster/backup.ts); `at`: the time in RFC 3339, None for the newest moment; `conf`: a pgbackrest.conf that reads the
-    source.
+    source; `own`: the cluster's own, "" without backups.
 
     The work runs as a unit (work.py) in a directory of its own, which gets its name once it is complete. Never over data.
 
@@ -72,7 +73,7 @@ def restore(spec: Spec, source: Dict[str, Any], at: Optional[str], conf: str) ->
     else:
         image, _ = ensure_image(spec.image)
         parameters["digest"] = image.pinned
-        notes = create_data(spec, image, place, moment, parameters, conf)
+        notes = create_data(spec, image, place, moment, parameters, conf, own)
     forget_work()
     remove_file("%s/%s" % (DATA, SAVED_AUTO_CONF))
     write_files(spec, image)
@@ -104,7 +105,7 @@ def is_in_place(restored: Dict[str, Any]) -> bool:
 
 
 def create_data(
-    spec: Spec, image: Image, source: Source, moment: Optional[float], parameters: Dict[str, Any], conf: str
+    spec: Spec, image: Image, source: Source, moment: Optional[float], parameters: Dict[str, Any], conf: str, own: str
 ) -> List[str]:
     """Restores beside DATA, or adopts a restore that runs or has ended, then renames it. Returns notes for people."""
     old = list_old_data()
@@ -123,7 +124,7 @@ def create_data(
         found = None
     if found is None:
         forget_work()
-        start_restore(spec, image, source, moment, parameters, conf)
+        start_restore(spec, image, source, moment, parameters, conf, own)
     found = await_copy(spec)
     if found.state == "failed":
         end_work(spec.cluster)
@@ -132,15 +133,16 @@ def create_data(
 
 
 def start_restore(
-    spec: Spec, image: Image, source: Source, moment: Optional[float], parameters: Dict[str, Any], conf: str
+    spec: Spec, image: Image, source: Source, moment: Optional[float], parameters: Dict[str, Any], conf: str, own: str
 ) -> None:
     """Chooses the backup and starts the unit. Raises Problem before anything is written if the source has no backup for that
-    time, or one that does not fit."""
+    time, or one that does not fit, and if the cluster could not archive afterwards."""
     write_folder(spec, image, conf, source)
     try:
         choice = choose_backup(source, "%s/%s" % (restore_folder(), BACKREST_CONF), moment)
         require_major(source, choice, spec.image, image.major)
         require_space(spec, source, choice)
+        require_own_repository(spec, source, choice, conf, own)
         remove_file(RESTORED)
         failure = "%s cannot restore %s (backup %s)" % (spec.node, source.url, choice.label)
         stages = list_stages(spec, image, source, choice, moment)

@@ -53,6 +53,8 @@ class Choice(NamedTuple):
     damaged: bool
     # Of each later one, the segment with which its WAL starts and its end.
     later: List[Tuple[str, int]]
+    # Identifies the database cluster that was backed up; "" if that is not known.
+    system: str = ""
 
 
 def locate_source(source: Dict[str, Any]) -> Source:
@@ -189,7 +191,8 @@ def _describe(source: Source, stanza: Dict[str, Any], backups: List[Dict[str, An
     """Returns the first of the backups, which are in the order of their ends."""
     backup, later = backups[0], backups[1 : 1 + MAX_LATER]
     identifier = backup["database"]["id"]
-    version = [db["version"] for db in stanza["db"] if db["id"] == identifier][0]
+    database = [db for db in stanza["db"] if db["id"] == identifier][0]
+    version = database["version"]
     newest = [one["max"] for one in stanza.get("archive") or [] if one["database"]["id"] == identifier and one.get("max")]
     if not newest:
         raise Problem("%s holds no WAL, so its backups cannot be restored" % source.url)
@@ -201,6 +204,7 @@ def _describe(source: Source, stanza: Dict[str, Any], backups: List[Dict[str, An
         int(backup["timestamp"]["stop"]),
         bool(backup.get("error")),
         [(str(one["archive"]["start"]), int(one["timestamp"]["stop"])) for one in later if one["database"]["id"] == identifier],
+        str(database.get("system-id") or ""),
     )
     # They become arguments and parts of messages.
     for pattern, value in ((LABEL, choice.label), (VERSION, choice.major), (SEGMENT, choice.newest), *((SEGMENT, start) for start, _ in choice.later)):
