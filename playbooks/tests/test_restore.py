@@ -72,6 +72,12 @@ class Choose(unittest.TestCase):
             choice = self.choose(self.TWO, moment)
             self.assertEqual(choice.label, label)
             self.assertEqual(choice.later, [] if label == "20261127-004601F" else [("000000010000000000000002", END)])
+            self.assertEqual((choice.system, choice.image), ("77", None))
+
+    def test_the_image_that_the_backup_names(self):
+        for note, expected in [("postgres@sha256:aa", "postgres@sha256:aa"), ("a b", None), (7, None)]:
+            document = stanza(backup("20261127-004601F", END, annotation={"image": note}))
+            self.assertEqual(self.choose(document, None).image, expected)
 
     # Timeline 3 left 2 at 0/9000000, and 2 left 1 at 0/6000000.
     BRANCH = restore_branch.parse_branch(
@@ -437,7 +443,7 @@ PARAMETERS = {"source": "/production/orders", "bucket": "backups", "time": None,
 
 def work(state, **change):
     now = int(time.time())
-    found = Work(state, PARAMETERS, now - 9, now, 5, 9, None, "", False, "restore", {"label": "L", "lastCommit": END})
+    found = Work(state, PARAMETERS, now - 9, now, 5, 9, None, "", False, "restore", {"label": "L", "lastCommit": END, "image": "w"})
     return found._replace(**change)
 
 
@@ -510,6 +516,7 @@ class Decision(unittest.TestCase):
             "wait_until_ready": lambda spec: None,
             "write_record": lambda *arguments: done.append("record " + arguments[-1]),
             "Session": Answers,
+            "note_order": lambda spec, image, writer: ["sorted by " + writer],
             "read_limits": dict,
         }
         self.look = look
@@ -568,6 +575,7 @@ class Decision(unittest.TestCase):
         # Killed before the record was written.
         self.assertEqual(self.call(then=[]), self.IN_PLACE)
         self.assertIn("was restored from backup L", self.notes[0])
+        self.assertEqual(self.notes[1:], ["sorted by w"])
 
     def test_other_data_is_refused(self):
         os.mkdir(self.data)

@@ -46,6 +46,7 @@ class Step(unittest.TestCase):
         self.restored, self.role = RESTORED, "primary"
         self.token, self.names = TOKEN, {name: CANARY[name] for name in ("roles", "databases", "names")}
         self.database = "postgres_cluster"
+        self.order = []
 
         def write(path, text):
             with open(path, "w", encoding="utf-8") as file:
@@ -86,6 +87,7 @@ class Step(unittest.TestCase):
             "await_copy": wait,
             "Session": lambda container: session,
             "has_table": lambda session: self.token is not None,
+            "require_order": lambda spec, major: self.order,
             "list_canary": lambda session: {"written": "later", **self.names},
         }
         with mock.patch.multiple(verify, **patches):
@@ -147,12 +149,14 @@ class Step(unittest.TestCase):
 
     def test_names_everything_that_is_wrong_in_one_message(self):
         self.names = {"roles": 13, "databases": 6, "names": "b" * 64}
+        self.order = ["indexes of app are not to be trusted"]
         damage = [{"relation": 'heap table "shop.public.items"', "message": "ERROR:  invalid page in block 1"}]
         message = self.refuse(then=found("done", isDamaged=True, damage=damage))
         for part in (
             'restored from backup 20261126-023001F: heap table "shop.public.items" (ERROR:  invalid page in block 1)',
             "`backup-type: full`",
             "what the cluster was at 2026-11-26T02:30:00.000001Z: there are 13 roles, expected 14; there are 6 databases, expected 5",
+            "\nindexes of app are not to be trusted",
         ):
             self.assertIn(part, message)
 

@@ -10,9 +10,10 @@ from typing import List, Optional
 
 from .backup_layout import BACKREST_CONF, TOOLS
 from .command import Problem, run
-from .files import read_text
-from .layout import CONTAINER_ETC, ETC, container_name
+from .files import read_json, read_text
+from .layout import CONTAINER_ETC, ETC, RECORD, container_name
 from .psql import ask_once, read_major, render_options
+from .repository import DIGEST, IMAGE_NOTE
 
 PGBACKREST = TOOLS + "/pgbackrest"
 # The types as pgBackRest names them.
@@ -149,11 +150,18 @@ def list_arguments(cluster: str, kind: str) -> List[str]:
         "--log-level-console=info",
         "--log-level-stderr=off",
         "--log-timestamp=n",
+        *list_annotations(),
     ]
     # libpq's own variable: what a database or a role has as its settings is not pgBackRest's.
     env = ["-e", "PGOPTIONS=" + render_options(read_major())]
     script = ["sh", "-c", SCRIPT, "backup", find_lock(cluster)]
     return ["docker", "exec", "-i", *env, container_name(cluster), *script, PGBACKREST, *options, "backup"]
+
+
+def list_annotations() -> List[str]:
+    """Returns the option that keeps with a backup which image sorts its text: a restore compares its own with it."""
+    digest = (read_json(RECORD) or {}).get("digest")
+    return ["--annotation=%s=%s" % (IMAGE_NOTE, digest)] if isinstance(digest, str) and DIGEST.fullmatch(digest) else []
 
 
 def find_lock(cluster: str) -> str:

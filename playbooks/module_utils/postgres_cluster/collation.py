@@ -66,7 +66,7 @@ class Stored(NamedTuple):
     # `c`: the C library, `i`: ICU.
     provider: str
     locale: str
-    # Of the libraries that the server runs with.
+    # Of the libraries that the server runs with. None: they have none, and had one when it was built.
     version: Optional[str]
     # Of the libraries that it was built or last rebuilt with. None: not recorded.
     recorded: Optional[str]
@@ -125,7 +125,8 @@ def describe_orders(
         for row in [unseen] if rows is None else rows:
             is_own = row["provider"] == "d"
             order = own if is_own else row
-            if order["version"] is not None and order["provider"] in ("c", "i"):
+            has_version = order["version"] is not None or order["recorded"] is not None
+            if has_version and order["provider"] in ("c", "i"):
                 stored.append(
                     Stored(
                         quoted,
@@ -213,6 +214,9 @@ def find_moved(orders: Orders, answers: Answers) -> List[Tuple[Stored, str]]:
     """Returns what would be sorted in another order, each with its new version."""
     found = []
     for stored in orders.stored:
+        # musl, which no image of another family replaces (require_same_family).
+        if stored.version is None:
+            continue
         version = answers.libc if stored.provider == "c" else answers.icu.get(stored.locale)
         # Built with the recorded version, and perhaps written to with the current one.
         if version != stored.version or stored.recorded not in (None, version):

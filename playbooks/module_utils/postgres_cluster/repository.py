@@ -35,6 +35,9 @@ TYPES = ("full", "diff", "incr")
 # The annotation of a full backup that closed a gap: when the first WAL file that is missing was written. It is kept with the
 # backup, so it outlives the node, and is gone once the moments in the gap are too old to be asked for.
 MISSING_SINCE = "wal-missing-since"
+# The image, by digest, that the primary ran when a backup was made.
+IMAGE_NOTE = "image"
+DIGEST = re.compile(r"[A-Za-z0-9._:/@-]{1,300}")
 TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 # Codes of a stanza's status (info.c of pgBackRest: INFO_STANZA_STATUS_CODE_…).

@@ -28,6 +28,7 @@ from .restore_source import (
     require_major,
 )
 from .restore_stages import SAVED_AUTO_CONF, list_stages, write_folder
+from .restored_order import note_order
 from .server import ensure_container, wait_until_ready, write_files
 from .sizes import measure_directory, measure_space, show_bytes
 from .spec import Outcome, Spec, explain_limits, read_limits
@@ -81,8 +82,10 @@ def restore(spec: Spec, source: Dict[str, Any], at: Optional[str], conf: str, ow
     wait_until_ready(spec)
     with Session(spec.container) as session:
         locale, identifier = session.ask(READ_IDENTITY)
+    writer = (read_json(RESTORED) or {}).get("image")
+    notes = [*notes, *note_order(spec, image, writer), *explain_limits(read_limits())]
     write_record(image, spec.image, locale, identifier)
-    return Outcome(True, spec.image, image.pinned, [*notes, *explain_limits(read_limits())])
+    return Outcome(True, spec.image, image.pinned, notes)
 
 
 def refuse_data(spec: Spec) -> str:
@@ -146,7 +149,7 @@ def start_restore(
         remove_file(RESTORED)
         failure = "%s cannot restore %s (backup %s)" % (spec.node, source.url, choice.label)
         stages = list_stages(spec, image, source, choice, moment)
-        backup = {"label": choice.label, "damaged": choice.damaged}
+        backup = {"label": choice.label, "damaged": choice.damaged, "image": choice.image}
         start_work(spec.cluster, image, stages, parameters, spec.step or "restore", failure, False, "restore", backup)
     except Problem:
         end_work(spec.cluster)
@@ -184,6 +187,7 @@ def put_in_place(
         "parameters": {name: found.parameters.get(name) for name in ("source", "bucket", "time")},
         "digest": found.parameters["digest"],
         "label": found.found.get("label"),
+        "image": found.found.get("image"),
         # What a rehearsal reports.
         "seconds": max(0, found.ended - found.started),
         "lastCommit": found.found.get("lastCommit"),

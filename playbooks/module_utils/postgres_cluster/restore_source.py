@@ -14,7 +14,7 @@ from .backup_layout import TOOLS
 from .command import Problem, run
 from .files import read_text
 from .restore_branch import Branch, read_branch
-from .repository import LABEL, SEGMENT
+from .repository import DIGEST, IMAGE_NOTE, LABEL, SEGMENT
 from .sizes import GIB
 from .stages import show_time
 
@@ -55,6 +55,8 @@ class Choice(NamedTuple):
     later: List[Tuple[str, int]]
     # Identifies the database cluster that was backed up; "" if that is not known.
     system: str = ""
+    # The image that its primary ran, by digest; None if that is not known.
+    image: Optional[str] = None
 
 
 def locate_source(source: Dict[str, Any]) -> Source:
@@ -205,12 +207,18 @@ def _describe(source: Source, stanza: Dict[str, Any], backups: List[Dict[str, An
         bool(backup.get("error")),
         [(str(one["archive"]["start"]), int(one["timestamp"]["stop"])) for one in later if one["database"]["id"] == identifier],
         str(database.get("system-id") or ""),
+        _read_image(backup),
     )
     # They become arguments and parts of messages.
     for pattern, value in ((LABEL, choice.label), (VERSION, choice.major), (SEGMENT, choice.newest), *((SEGMENT, start) for start, _ in choice.later)):
         if not pattern.fullmatch(value):
             raise ValueError(value[:100])
     return choice
+
+
+def _read_image(backup: Dict[str, Any]) -> Optional[str]:
+    image = (backup.get("annotation") or {}).get(IMAGE_NOTE)
+    return image if isinstance(image, str) and DIGEST.fullmatch(image) else None
 
 
 def read_archived_at(source: Source, conf: str, choice: Choice) -> Optional[int]:

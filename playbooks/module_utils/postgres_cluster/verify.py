@@ -19,6 +19,7 @@ from .layout import SOCKETS
 from .proof import READ, has_table
 from .psql import OWN_DATABASE, Session, ask_once, read_major, render_options
 from .restore import RESTORED, is_in_place
+from .restored_order import require_order
 from .server import read_role
 from .spec import Outcome, Spec
 from .stages import DAMAGE, MAX_NAMES
@@ -112,6 +113,7 @@ def verify(spec: Spec, canary: Dict[str, Any]) -> Outcome:
         with Session(spec.container) as session:
             problems += compare(spec, session, canary)
             databases, size = session.ask(DATABASES), session.ask(SIZE)
+        problems += require_order(spec, read_major())
     except Problem as problem:
         # What is damaged may be a catalog.
         problems.append("%s: %s" % (problem.message, problem.log) if problem.log else problem.message)
