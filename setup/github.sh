@@ -10,7 +10,11 @@ usage: github.sh --repository OWNER/REPO --plan-role ARN --deploy-role ARN [opti
   --reviewer LOGIN   a person who must approve deploys (can be given several times)
   --approvals NUMBER approvals that a pull request needs (default 1; 0 if you work alone)
   --check NAME       a check that a pull request must pass, for example plan (see docs/workflows/required-check.yml)
-  --rotate           makes new passwords and a new review key; the SSH key, which the nodes know, stays
+  --backup-cipher FILE
+                     also makes the key of encrypted backups, once, with a copy in FILE for you to keep; if FILE exists, its
+                     key is used (see docs/how-to/back-up-and-restore.md, Encrypt)
+  --rotate           makes new passwords and a new review key; the SSH key, which the nodes know, and the key of the backups
+                     stay
   --dry-run          only says what it would do
 
 It needs gh, logged in as an administrator of the repository, and ssh-keygen and openssl.
@@ -22,10 +26,10 @@ fail() {
   exit 1
 }
 
-repository='' plan_role='' deploy_role='' check='' approvals=1 rotate='' dry_run='' reviewers=()
+repository='' plan_role='' deploy_role='' check='' approvals=1 cipher_file='' rotate='' dry_run='' reviewers=()
 while [ $# -gt 0 ]; do
   case $1 in
-    --repository | --plan-role | --deploy-role | --reviewer | --approvals | --check)
+    --repository | --plan-role | --deploy-role | --reviewer | --approvals | --check | --backup-cipher)
       [ $# -ge 2 ] || fail "$1 needs a value. See github.sh --help."
       ;;
   esac
@@ -36,6 +40,7 @@ while [ $# -gt 0 ]; do
     --reviewer) reviewers+=("$2") && shift 2 ;;
     --approvals) approvals=$2 && shift 2 ;;
     --check) check=$2 && shift 2 ;;
+    --backup-cipher) cipher_file=$2 && shift 2 ;;
     --rotate) rotate=yes && shift ;;
     --dry-run) dry_run=yes && shift ;;
     --help | -h) usage && exit 0 ;;
@@ -56,6 +61,15 @@ done
 for login in ${reviewers[@]+"${reviewers[@]}"}; do
   [[ $login =~ ^[A-Za-z0-9-]+$ ]] || fail "--reviewer is '$login'; it must be the login of a person."
 done
+# What the action takes (src/inputs/cipher-keys.ts).
+is_cipher_key() { [[ $1 =~ ^[A-Za-z0-9+/=_-]{32,256}$ ]]; }
+if [ -e "$cipher_file" ]; then
+  { [ -f "$cipher_file" ] && is_cipher_key "$(<"$cipher_file")"; } ||
+    fail "--backup-cipher: $cipher_file holds no key of 32 to 256 letters, digits and + / = _ -. Name a file that does not exist, or one with such a key."
+elif [ -n "$cipher_file" ]; then
+  { [ -d "$(dirname -- "$cipher_file")" ] && [ -w "$(dirname -- "$cipher_file")" ]; } ||
+    fail "--backup-cipher: $cipher_file cannot be written. Name a file in a folder of yours."
+fi
 for program in gh ssh-keygen openssl; do
   command -v "$program" >/dev/null || fail "$program is not installed. Install it, then run this again."
 done
@@ -246,10 +260,32 @@ for name in POSTGRES_PASSWORD REPLICATION_PASSWORD; do
       todo "GitHub does not show $name again: to log in yourself, set your own: gh secret set $name --env production --repo $repository"
   fi
 done
+# Never with --rotate: what is encrypted with a key needs that key. The copy comes first, because GitHub shows no secret again.
+make_cipher_copy() (
+  # `change` handles failures, so the shell does not end at the first.
+  key=$(openssl rand -base64 48) && is_cipher_key "$key" || exit 1
+  umask 077
+  set -o noclobber
+  printf '%s\n' "$key" >"$cipher_file"
+)
+store_cipher_key() { gh secret set BACKUP_CIPHER_KEY --repo "$repository" --env production <"$cipher_file"; }
+has_copy=''
+[ ! -e "$cipher_file" ] || has_copy=yes
+if has "$production_secrets" BACKUP_CIPHER_KEY; then
+  kept 'secret BACKUP_CIPHER_KEY of production'
+  [ -z "$rotate" ] ||
+    todo 'the key of the backups stays, because nothing can change it in a repository that exists: docs/how-to/back-up-and-restore.md, Encrypt'
+elif [ -n "$cipher_file" ]; then
+  [ -n "$has_copy" ] || change "key of encrypted backups in $cipher_file" make_cipher_copy
+  change 'secret BACKUP_CIPHER_KEY of production' store_cipher_key
+  has_copy=yes
+fi
+[ -z "$has_copy" ] ||
+  todo "put the key in $cipher_file where it outlives GitHub and this machine, such as a password manager, then delete the file: without the key every backup is lost, and GitHub does not show it again"
 repository_secrets=$(ask "$path/actions/secrets?per_page=100" --jq '.secrets[].name')
 for name in $repository_secrets; do
   case $name in
-    AWS_ROLE | SSH_PRIVATE_KEY | REVIEW_KEY | POSTGRES_PASSWORD | REPLICATION_PASSWORD)
+    AWS_ROLE | SSH_PRIVATE_KEY | REVIEW_KEY | POSTGRES_PASSWORD | REPLICATION_PASSWORD | BACKUP_CIPHER_KEY | RESTORE_CIPHER_KEY)
       todo "$name is also a secret of the repository, which a workflow in any branch can read: delete it there"
       ;;
   esac

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -210,6 +211,76 @@ test('--rotate makes new passwords and a new review key, and keeps the key that 
   expect(stdout).toContain('the SSH key stays');
 });
 
+const readCipherKey = () => read().environments.production?.secrets.BACKUP_CIPHER_KEY;
+
+test('--backup-cipher makes a key once, with a copy that only its owner can read', () => {
+  const copy = join(folder, 'backup.key');
+  const { status, stdout, stderr } = run(['--backup-cipher', copy]);
+  expect([status, stderr]).toEqual([0, '']);
+  const key = readCipherKey() ?? '';
+  expect(key).toMatch(/^[A-Za-z0-9+/]{64}$/);
+  expect(read().environments.plan?.secrets).not.toHaveProperty('BACKUP_CIPHER_KEY');
+  expect(readFileSync(copy, 'utf8')).toBe(`${key}\n`);
+  expect(statSync(copy).mode & 0o777).toBe(0o600);
+  expect(stdout).toContain(`to do: put the key in ${copy} where it outlives GitHub`);
+  const seen = [stdout, ...read().calls.flatMap(({ args }) => args)].join('\n');
+  expect(seen).not.toContain(key);
+
+  // The person has stored it and deleted the file.
+  rmSync(copy);
+  const { stdout: again } = run(['--backup-cipher', copy, '--rotate']);
+  expect(readCipherKey()).toBe(key);
+  expect(again).toContain('kept:  secret BACKUP_CIPHER_KEY of production\n');
+  expect(again).toContain('to do: the key of the backups stays');
+  expect(again).not.toContain('to do: put the key');
+  expect(() => statSync(copy)).toThrow('ENOENT');
+});
+
+test('without --backup-cipher there is no key of backups', () => {
+  const { stdout } = run(['--rotate']);
+  expect(readCipherKey()).toBeUndefined();
+  expect(stdout).not.toContain('backups');
+});
+
+test('a key of backups whose secret could not be set is in its file, and the next run uses it', () => {
+  run();
+  const copy = join(folder, 'backup.key');
+  const failing = { STUB_FAIL: String(read().calls.length + 1) };
+  const { status, stderr } = run(['--backup-cipher', copy], failing);
+  expect(status).toBe(1);
+  expect(stderr).toContain('failed: secret BACKUP_CIPHER_KEY of production');
+  const key = readFileSync(copy, 'utf8').trim();
+  expect(run(['--backup-cipher', copy]).status).toBe(0);
+  expect(readCipherKey()).toBe(key);
+});
+
+test('a key of backups that could not be made leaves no file', () => {
+  run();
+  const copy = join(folder, 'backup.key');
+  writeFileSync(join(folder, 'bin', 'openssl'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+  expect(run(['--backup-cipher', copy]).status).toBe(1);
+  expect(readCipherKey()).toBeUndefined();
+  expect(() => statSync(copy)).toThrow('ENOENT');
+});
+
+test('--backup-cipher with --dry-run makes nothing', () => {
+  const copy = join(folder, 'backup.key');
+  const { stdout } = run(['--backup-cipher', copy, '--dry-run']);
+  expect(stdout).toContain('would: secret BACKUP_CIPHER_KEY of production\n');
+  expect(read().calls).toEqual([]);
+  expect(() => statSync(copy)).toThrow('ENOENT');
+});
+
+test('a file that is no key of backups is refused before anything changes', () => {
+  const copy = join(folder, 'backup.key');
+  writeFileSync(copy, 'too short\n');
+  const { status, stderr } = run(['--backup-cipher', copy]);
+  expect(status).toBe(1);
+  expect(stderr).toContain(`${copy} holds no key of 32 to 256 letters`);
+  expect(read().calls).toEqual([]);
+  expect(readFileSync(copy, 'utf8')).toBe('too short\n');
+});
+
 test('an SSH key that only production has is kept, because the nodes may know it', () => {
   run();
   const state = read();
@@ -229,11 +300,16 @@ test('what somebody set up otherwise is kept, and named where it is weaker', () 
   const { environments, rulesets, ...rest } = read();
   environments.plan?.policies.push({ name: 'feature/*', type: 'branch' });
   const rules = rulesets[0]?.rules.filter(({ type }) => type !== 'deletion');
-  write({ ...rest, environments, secrets: ['REVIEW_KEY'], rulesets: [{ ...rulesets[0], rules }] });
+  const secrets = ['REVIEW_KEY', 'BACKUP_CIPHER_KEY', 'RESTORE_CIPHER_KEY', 'OTHER'];
+  write({ ...rest, environments, secrets, rulesets: [{ ...rulesets[0], rules }] });
   const { status, stdout } = run(['--approvals', '2', '--check', 'plan']);
   expect(status).toBe(0);
   expect(stdout).toContain('to do: the environment plan also admits branch:feature/*');
-  expect(stdout).toContain('to do: REVIEW_KEY is also a secret of the repository');
+  for (const name of secrets) {
+    const said = `to do: ${name} is also a secret of the repository`;
+    if (name === 'OTHER') expect(stdout).not.toContain(said);
+    else expect(stdout).toContain(said);
+  }
   expect(stdout).toContain('needs fewer than 2 approval(s)');
   expect(stdout).toContain('did:   rule of main: also the check plan\n');
   expect(read().rulesets[0]?.rules.map(({ type }) => type)).toEqual([
@@ -261,6 +337,8 @@ test.each([
   ['GitHub knows no such person', ['--reviewer', 'nobody'], {}],
   ['is not an option', ['--force'], {}],
   ['--check needs a value', ['--check'], {}],
+  ['--backup-cipher needs a value', ['--backup-cipher'], {}],
+  ['/missing/backup.key cannot be written', ['--backup-cipher', '/missing/backup.key'], {}],
   ['The token lacks a permission', [], { STUB_FAIL: '1', STUB_ERROR: 'gh: Forbidden (HTTP 403)' }],
 ])('%s: it says so and changes nothing', (message, args, environment) => {
   const { status, stderr } = run(args, environment as Record<string, string>);
