@@ -5,11 +5,12 @@ import { UserError } from '../messages/errors.ts';
 import {
   type DriftReport,
   describeNoDrift,
-  explainPasswords,
+  explainUnchecked,
   judgeDrift,
   renderDriftClosed,
   renderDriftIssue,
   renderDriftSummary,
+  type UncheckedSecret,
 } from '../report/drift-issue.ts';
 import { describeFaults } from '../report/faults.ts';
 import { type Redact, redactReport } from '../report/redact.ts';
@@ -65,7 +66,7 @@ export async function reportDrift(
       ...described.warnings,
     ].filter((text) => !faults.includes(text)),
     faults,
-    notChecked: preview.observed.length === 0 ? null : explainPasswords(findMissingPasswords(job)),
+    notChecked: preview.observed.length === 0 ? null : explainUnchecked(findUnchecked(job)),
     run: { ...buildRunInfo(job, commit), tool, planDigest: plan.digest },
   };
   const shown = redactReport(report, redact);
@@ -108,12 +109,14 @@ function explainAbsence({ inputs }: Job): string {
   return `The cluster ${spec.name} does not exist: its state is empty. Either it was never deployed, or it was removed with command: destroy. The next deploy builds it, without data. If it is not wanted any more, remove ${where} from the repository.`;
 }
 
-/** Returns the password inputs that are missing, so that the passwords on the nodes could not be checked. */
-function findMissingPasswords({ inputs }: Job): Parameters<typeof explainPasswords>[0] {
-  const { postgresPassword, replicationPassword } = inputs.secrets;
+/** Returns the secrets that were not given, so that those on the nodes could not be checked. */
+function findUnchecked({ inputs }: Job): UncheckedSecret[] {
+  const { postgresPassword, replicationPassword, backupCipherKey } = inputs.secrets;
+  const isEncrypted = (inputs.spec.backup?.cipher ?? 'none') !== 'none';
   return [
     ...(postgresPassword === '' ? (['postgres-password'] as const) : []),
     ...(replicationPassword === '' ? (['replication-password'] as const) : []),
+    ...(isEncrypted && backupCipherKey === '' ? (['backup-cipher-key'] as const) : []),
   ];
 }
 

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
+import type { BackupSource, BackupSpec } from '../cluster/backup.ts';
+import { createBackup, createSource } from '../cluster/testing/fixtures.ts';
 import { Checks } from '../github/check.ts';
 import { createClient } from '../github/client.ts';
 import { ClusterChecks } from '../review/cluster-checks.ts';
@@ -24,7 +26,12 @@ afterEach(async () => {
   await github.stop();
 });
 
-const SECRETS = { sshPrivateKey: 'k', postgresPassword: 'p', replicationPassword: 'r' };
+const SECRETS = {
+  ...{ sshPrivateKey: 'k', postgresPassword: 'p', replicationPassword: 'r' },
+  ...{ backupCipherKey: '', restoreCipherKey: '' },
+};
+const ENCRYPTED = createBackup({ cipher: 'aes-256-cbc' });
+const SOURCE = createSource({ cipher: 'aes-256-cbc' });
 const repository = { owner: 'acme', repo: 'database' };
 
 function open({ checks: access = 'write' as 'write' | null } = {}) {
@@ -45,12 +52,15 @@ async function endDeploy(conclusion: DeployConclusion): Promise<void> {
   await deployCheck.end(conclusion, { report: null, title: () => 'x', summary: () => 'x' });
 }
 
-function find(secrets: Partial<typeof SECRETS> = {}, cipher = 'none') {
+function find(
+  secrets: Partial<typeof SECRETS> = {},
+  { backup = null, from }: { backup?: BackupSpec | null; from?: BackupSource } = {},
+) {
   const job = {
     environment: { event: { ref: 'refs/heads/main' }, repository },
     inputs: {
-      spec: { backup: { cipher } },
-      secrets: { ...SECRETS, backupCipherKey: '', ...secrets },
+      spec: { name: 'orders', backup, restore: from ? { from, time: null } : null },
+      secrets: { ...SECRETS, ...secrets },
     },
   } as unknown as Job;
   return findUnfinishedDeploy(job, { ...open(), commit });
@@ -87,8 +97,29 @@ describe('a scheduled run', () => {
 
   test('lacks the key of encrypted backups', async () => {
     await endDeploy('neutral');
-    expect(await find({}, 'aes-256-cbc')).toBeNull();
+    expect(await find({}, { backup: ENCRYPTED })).toBeNull();
     expect(log.join('')).toMatch(/cannot finish it without backup-cipher-key\./);
+  });
+
+  test.each<[string, Parameters<typeof find>, string]>([
+    ['of an encrypted source', [{}, { from: SOURCE }], 'restore-cipher-key.'],
+    [
+      'of another encrypted source',
+      [{ backupCipherKey: 'b' }, { backup: ENCRYPTED, from: SOURCE }],
+      'restore-cipher-key (give it also if it is the same as backup-cipher-key).',
+    ],
+  ])('lacks the key %s', async (_, [secrets, spec], missing) => {
+    await endDeploy('neutral');
+    expect(await find(secrets, spec)).toBeNull();
+    expect(log.join('')).toContain(`cannot finish it without ${missing} Run`);
+    expect(await find({ ...secrets, restoreCipherKey: 's' }, spec)).not.toBeNull();
+  });
+
+  test('needs no second key to restore the backups of the cluster itself, or ones that are not encrypted', async () => {
+    await endDeploy('neutral');
+    const own = { backup: ENCRYPTED, from: { ...SOURCE, prefix: 'production', cluster: 'orders' } };
+    expect(await find({ backupCipherKey: 'b' }, own)).not.toBeNull();
+    expect(await find({}, { from: createSource() })).not.toBeNull();
   });
 
   test('says which inputs it lacks', async () => {

@@ -1,4 +1,6 @@
 import * as core from '@actions/core';
+import { locateRepository } from '../cluster/backup.ts';
+import { isSameRepository } from '../cluster/deployed-backup.ts';
 import { findBranchHead } from '../github/branch.ts';
 import type { GitHubClient } from '../github/client.ts';
 import { readMessage } from '../messages/errors.ts';
@@ -12,6 +14,28 @@ const NEEDED = {
   'postgres-password': 'postgresPassword',
   'replication-password': 'replicationPassword',
 } as const;
+
+/** Returns the inputs that this job lacks to finish a deploy. */
+function listMissing({ spec, secrets }: Job['inputs']): string[] {
+  const { name: cluster, backup, restore } = spec;
+  const from = restore?.from ?? null;
+  const isEncrypted = (backup?.cipher ?? 'none') !== 'none';
+  const isOwn =
+    from !== null &&
+    backup !== null &&
+    isSameRepository({ ...from, path: locateRepository(from) }, { backup, cluster });
+  // A restore that was cut is begun again, and falls back to the key of the backups. Only the deploy's job knows whether the
+  // source has that key.
+  const needsOther = from !== null && from.cipher !== 'none' && !(isOwn && isEncrypted);
+  const remark = isEncrypted ? ' (give it also if it is the same as backup-cipher-key)' : '';
+  return [
+    ...Object.entries(NEEDED)
+      .filter(([, secret]) => secrets[secret] === '')
+      .map(([input]) => input),
+    ...(isEncrypted && secrets.backupCipherKey === '' ? ['backup-cipher-key'] : []),
+    ...(needsOther && secrets.restoreCipherKey === '' ? [`restore-cipher-key${remark}`] : []),
+  ];
+}
 
 /**
  * Finds the deploy that a scheduled run finishes: the last one of the default branch's head, if it ended while nodes still
@@ -34,13 +58,7 @@ export async function findUnfinishedDeploy(
     core.warning(`An unfinished deploy could not be looked for (${readMessage(error)}).`);
     return null;
   }
-  const missing = Object.entries(NEEDED)
-    .filter(([, secret]) => job.inputs.secrets[secret] === '')
-    .map(([input]) => input);
-  const { spec, secrets } = job.inputs;
-  if ((spec.backup?.cipher ?? 'none') !== 'none' && secrets.backupCipherKey === '') {
-    missing.push('backup-cipher-key');
-  }
+  const missing = listMissing(job.inputs);
   if (missing.length > 0) {
     core.warning(
       `The deploy of ${short} is not finished: its last run ended while nodes still worked. This job cannot finish it without ${missing.join(', ')}. Run the job of that deploy again, or give the scheduled job the deploy's inputs.`,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   describeNoDrift,
-  explainPasswords,
+  explainUnchecked,
   hasDrift,
   judgeDrift,
   renderDriftClosed,
@@ -143,7 +143,7 @@ describe('drift', () => {
     );
   });
 
-  test.each<[Parameters<typeof explainPasswords>[0], string | null]>([
+  test.each<[Parameters<typeof explainUnchecked>[0], string | null]>([
     [[], null],
     [
       ['postgres-password', 'replication-password'],
@@ -157,8 +157,16 @@ describe('drift', () => {
       ['replication-password'],
       'Not checked: whether the role replicator still has its password, as replication-password is not given.',
     ],
+    [
+      ['backup-cipher-key'],
+      'Not checked: whether the nodes have the right key of the backups, as backup-cipher-key is not given.',
+    ],
+    [
+      ['postgres-password', 'backup-cipher-key'],
+      'Not checked: whether the role postgres still has its password, as postgres-password is not given; whether the nodes have the right key of the backups, as backup-cipher-key is not given.',
+    ],
   ])('without %j every text states what was not checked', (missing, notChecked) => {
-    expect(explainPasswords(missing)).toBe(notChecked);
+    expect(explainUnchecked(missing)).toBe(notChecked);
     const texts = [
       renderDriftIssue(drifted(CHANGED, { notChecked })).body,
       renderDriftSummary(drifted(CHANGED, { notChecked })),

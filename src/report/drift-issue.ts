@@ -38,20 +38,31 @@ export function judgeDrift(report: DriftReport, { canLogIn }: { canLogIn: boolea
     : { kind: 'infrastructure only' };
 }
 
+/** Inputs without which a comparison leaves something out. */
+export type UncheckedSecret = 'postgres-password' | 'replication-password' | 'backup-cipher-key';
+
 /**
- * Returns the sentence on unchecked passwords for `DriftReport.notChecked`; null if all were given. `missing`: the
- * names of the inputs that were not.
+ * Returns the sentence on unchecked secrets for `DriftReport.notChecked`; null if all were given. `missing`: the names of
+ * the inputs that were not.
  */
-export function explainPasswords(
-  missing: readonly ('postgres-password' | 'replication-password')[],
-): string | null {
-  const [input] = missing;
-  if (input === undefined) return null;
+export function explainUnchecked(missing: readonly UncheckedSecret[]): string | null {
+  const passwords = missing.filter((input) => input !== 'backup-cipher-key');
+  const parts = [
+    ...(passwords.length === 0 ? [] : [explainPasswords(passwords)]),
+    ...(missing.includes('backup-cipher-key')
+      ? ['whether the nodes have the right key of the backups, as backup-cipher-key is not given']
+      : []),
+  ];
+  return parts.length === 0 ? null : `Not checked: ${parts.join('; ')}.`;
+}
+
+function explainPasswords(missing: readonly UncheckedSecret[]): string {
   if (missing.length > 1) {
-    return `Not checked: whether the roles still have their passwords, as ${missing.join(' and ')} are not given.`;
+    return `whether the roles still have their passwords, as ${missing.join(' and ')} are not given`;
   }
+  const [input] = missing;
   const role = input === 'postgres-password' ? 'postgres' : 'replicator';
-  return `Not checked: whether the role ${role} still has its password, as ${input} is not given.`;
+  return `whether the role ${role} still has its password, as ${input} is not given`;
 }
 
 /** Whether anything needs fixing. A node that was not observed shows no drift. */

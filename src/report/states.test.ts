@@ -3,7 +3,7 @@ import { createFileSystem } from '../cluster/testing/fixtures.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { renderDeployComment, renderDeployShort, renderDeployTitle } from './deploy-comment.ts';
 import type { DeployReport } from './deploy-report.ts';
-import { explainPasswords, hasDrift, renderDriftClosed, renderDriftIssue } from './drift-issue.ts';
+import { explainUnchecked, hasDrift, renderDriftClosed, renderDriftIssue } from './drift-issue.ts';
 import { describeArchiver } from './faults.ts';
 import { createPlan, createResource } from './fixtures/plan.ts';
 import { createDeployReport, createPlanReport, createProof, RUN } from './fixtures/report.ts';
@@ -69,7 +69,7 @@ const FULL = {
   }),
 };
 const FAULTS = describeArchiver('node-1', FAILING);
-const NO_PASSWORDS = explainPasswords(['postgres-password', 'replication-password']);
+const NO_PASSWORDS = explainUnchecked(['postgres-password', 'replication-password']);
 
 describe('golden', () => {
   test.each(Object.entries(DEPLOYS))('deploy %s', async (name, report) => {
