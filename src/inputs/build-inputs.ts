@@ -10,11 +10,16 @@ import type { RawInputs } from './step-inputs.ts';
 
 /**
  * Builds the inputs from a description without problems. `path` is the cluster file's, or null; with `blank` an empty
- * state replaces the backend.
+ * state replaces the backend; `isRestoreNew`: as in the result.
  */
 export function buildInputs(
   description: Description,
-  { call, path, blank }: { call: RawInputs; path: string | null; blank: boolean },
+  {
+    call,
+    path,
+    blank,
+    isRestoreNew,
+  }: { call: RawInputs; path: string | null; blank: boolean; isRestoreNew: boolean },
 ): Inputs {
   const read = <Key extends ClusterKey>(key: Key) => {
     const value = readValue(description, key);
@@ -68,6 +73,7 @@ export function buildInputs(
       ...buildBackup(description),
       rehearsal: null,
     },
+    isRestoreNew,
     backend: blank ? null : { type, config: completeBackend(type, config) },
     workingDirectory: chooseDirectory(readValue(description, 'working_directory') ?? '', name),
     secrets: {

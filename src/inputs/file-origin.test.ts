@@ -142,3 +142,30 @@ describe('a merged file', () => {
     expect(inputs?.onPlanChange).toBe('apply');
   });
 });
+
+describe('a restore is new', () => {
+  const from = 'restore: { from: { bucket: acme-backups, cluster: orders }';
+  const asking = `${MINIMAL_FILE}${from} }\n`;
+  const broken = 'replicas: 2\n';
+
+  test.each<[string, string, string | null, boolean]>([
+    ['if the file before had none', asking, MINIMAL_FILE, true],
+    ['if it had another', `${MINIMAL_FILE}${from}, time: 2026-11-26T05:12:00Z }\n`, asking, true],
+    ['not if it was there', `${asking}replica_count: 2\n`, asking, false],
+    ['not if it is removed', MINIMAL_FILE, asking, false],
+    ['not in a new file', asking, null, false],
+  ])('%s', async (_, text, earlier, isNew) => {
+    for (const origin of [{ before: earlier }, { existing: earlier, intent: REVIEW }]) {
+      const { inputs, problems } = await readInputsFromFile(text, origin);
+      expect(problems).toEqual([]);
+      expect(inputs?.isRestoreNew).toBe(isNew);
+    }
+  });
+
+  test('not if nothing is known of an earlier file', async () => {
+    for (const origin of [{}, { before: broken }]) {
+      const { inputs } = await readInputsFromFile(asking, origin);
+      expect(inputs?.isRestoreNew).toBe(false);
+    }
+  });
+});

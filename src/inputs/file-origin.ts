@@ -40,6 +40,8 @@ interface UsableDescription {
   readonly remark: string;
   /** Whether the plan starts from an empty state instead of the backend's. */
   readonly blank: boolean;
+  /** Whether it asks for a restore that the file before it did not. */
+  readonly isRestoreNew: boolean;
   readonly problems: readonly string[];
   readonly notes: readonly string[];
 }
@@ -81,7 +83,11 @@ function selectMerged(
       : [
           `${path}: ${kept.join(', ')} ${kept.length === 1 ? 'counts' : 'count'} from the next merge on. The rules from before a merge apply to it.`,
         ];
-  return { used: { ...whole, description }, path, remark: '', blank: false, problems: [], notes };
+  return {
+    used: { ...whole, description },
+    ...{ path, remark: '', blank: false, problems: [], notes },
+    isRestoreNew: before?.problems.length === 0 && asksAnew(description, earlier.description),
+  };
 }
 
 function selectProposed(
@@ -103,13 +109,17 @@ function selectProposed(
     (key) => !(blank && PLAN_USES[key] === 'state'),
   );
   const notes = explainUnused({ path, branch, isNew: existing === null, blank, unused });
-  if (existing === null) return { used, path, remark: '', blank, problems: [], notes };
+  if (existing === null) {
+    return { used, path, remark: '', blank, isRestoreNew: false, problems: [], notes };
+  }
   const [problem] = existing.problems;
+  const earlier = combine(readOptionalFile(existing));
   return {
     used,
     path: onBranch,
     remark: ` It counts from ${branch} until this is merged. If this pull request corrects it, merge it; the next one is planned.`,
     blank,
+    isRestoreNew: asksAnew(used.description, earlier.description),
     problems:
       problem === undefined
         ? []
@@ -119,6 +129,10 @@ function selectProposed(
     notes,
   };
 }
+
+/** Whether `after` has a restore that `before` has not. */
+const asksAnew = (after: Description, before: Description): boolean =>
+  after.has('restore') && listDifferingKeys(after, before).includes('restore');
 
 /** Says which values of the pull request a plan does not use. */
 function explainUnused({

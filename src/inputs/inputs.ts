@@ -7,6 +7,11 @@ export interface Inputs {
   /** Path of the file that describes the cluster; null if the inputs do. */
   readonly clusterFile: string | null;
   readonly spec: ClusterSpec;
+  /**
+   * Whether the file asks for `restore` and the one before it did not, or for another one; false where there is no file to
+   * compare with.
+   */
+  readonly isRestoreNew: boolean;
   /** Null if no trusted source names it, so that the plan starts from an empty state. */
   readonly backend: Backend | null;
   /** Relative to the workspace, or absolute. */

@@ -82,7 +82,10 @@ export function readInputs(
   return {
     problems: [],
     notes: usable?.notes ?? [],
-    inputs: buildInputs(used.description, { call, path, blank: usable?.blank ?? false }),
+    inputs: buildInputs(used.description, {
+      ...{ call, path },
+      ...{ blank: usable?.blank ?? false, isRestoreNew: usable?.isRestoreNew ?? false },
+    }),
   };
 }
 

@@ -18,6 +18,7 @@ import {
   renderDeployTitle,
 } from '../report/deploy-comment.ts';
 import type { DeployState, Phase } from '../report/deploy-report.ts';
+import { findIgnoredRestore } from '../report/ignored-restore.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { isMergedAs } from '../review/choose-review.ts';
@@ -157,6 +158,8 @@ export async function deploy(
     const started = Object.fromEntries(stopped.map(({ name }) => [name, 'running']));
     const states = { ...buildInstanceStates(plan.existing), ...started };
     const earlierWarnings = report.warnings;
+    // A later attempt may find what an earlier one restored.
+    let seesRestore = job.inputs.isRestoreNew && job.environment.run.attempt === 1;
     const result = await configureNodes(job, {
       nodes,
       instanceType: job.inputs.spec.instanceType,
@@ -173,6 +176,9 @@ export async function deploy(
       labels,
       onObserved: (observed) => {
         report = { ...report, backups: summarizeBackups(observed, job.inputs.spec) };
+        const ignored = seesRestore ? findIgnoredRestore(observed) : null;
+        seesRestore = false;
+        if (ignored !== null) report = { ...report, ignoredRestore: ignored };
       },
       onSteps: (steps) => {
         report = { ...report, steps };

@@ -15,6 +15,7 @@ import type { PlanResult } from '../operations/plan.ts';
 import { findVantage, requireObservation, UnreachableError } from '../operations/reachability.ts';
 import { summarizeBackups } from '../report/backups.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
+import { findIgnoredRestore } from '../report/ignored-restore.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import type { PlanReport } from '../report/plan-comment.ts';
 import { describeRunningWork } from '../report/running-work.ts';
@@ -164,6 +165,7 @@ export function buildDatabasePlan(
   | 'backupLoss'
   | 'backups'
   | 'capacity'
+  | 'ignoredRestore'
 > & {
   readonly warnings: readonly string[];
 } {
@@ -202,6 +204,7 @@ export function buildDatabasePlan(
       desired,
     }),
     capacity: { nodes: observed, alertPercent: storageAlertPercent },
+    ...describeRestore(job, { existing: plan.existing.nodes, preview }),
     writesWait: findWait(replication, steps),
     planText: plan.text,
     slotLoss: preview.slotLoss,
@@ -211,6 +214,17 @@ export function buildDatabasePlan(
     logicalSlots: desired.stopped?.length ? [] : findSlotFates(observed, steps),
     warnings: warnings.filter((text) => text !== null),
   };
+}
+
+/** Says that a restore which was just asked for does not happen. A cluster that was restored may keep it in its file. */
+function describeRestore(
+  { inputs }: Job,
+  { existing, preview }: { existing: readonly unknown[]; preview: Preview },
+): Pick<PlanReport, 'ignoredRestore'> {
+  if (!inputs.isRestoreNew || existing.length === 0) return {};
+  const ignored =
+    preview.observed.length === 0 ? { holders: [] } : findIgnoredRestore(preview.observed);
+  return ignored === null ? {} : { ignoredRestore: ignored };
 }
 
 function buildSettingsReport(

@@ -75,6 +75,9 @@ const DEPLOYS: Readonly<Record<string, DeployReport>> = {
       { node: 'node-1', note: 'restored to the last commit before `2026-11-21 05:12:00+00`' },
     ],
   }),
+  'backup-deploy-restore-ignored': deploy([], summarize(POLICY, POLICY), {
+    ignoredRestore: { holders: ['node-1'] },
+  }),
   'backup-deploy-behind': deploy([], summarize(POLICY, POLICY, { dropped: DROPPED }), {
     warnings: describeBackupFaults({ name: 'node-1', backup: { ...FOUND, dropped: DROPPED } }, NOW),
   }),

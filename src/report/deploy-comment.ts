@@ -16,6 +16,7 @@ import { renderDocs } from './docs.ts';
 import { renderFailure } from './failure.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
 import { renderHeadline, renderTitle } from './headline.ts';
+import { renderIgnoredRestore } from './ignored-restore.ts';
 import {
   renderCode,
   renderDetails,
@@ -63,7 +64,10 @@ export function listDeploySections(report: DeployReport): Section[] {
     fixed(renderBackupLine(report)),
     fixed(progress.state === 'done' ? renderConnection(progress) : ''),
     renderAlert('WARNING', {
-      items: report.warnings.map((text) => renderText(shortenText(text))),
+      items: [
+        ...(report.ignoredRestore ? [renderIgnoredRestore(report.ignoredRestore, run)] : []),
+        ...report.warnings.map((text) => renderText(shortenText(text))),
+      ],
       shrinkOrder: 2,
     }),
     renderAlert('NOTE', { items: renderNotes(report.notes), shrinkOrder: 2 }),

@@ -4,6 +4,7 @@ import type { Step } from '../cluster/rollout/step.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import type { BackupReport } from './backups.ts';
 import type { RunInfo } from './footer.ts';
+import type { IgnoredRestore } from './ignored-restore.ts';
 import type { NodeNote } from './notes.ts';
 
 /** Work that can be under way, fail or be cancelled. */
@@ -94,6 +95,8 @@ export interface DeployReport {
   readonly storageAlertPercent?: number;
   /** The backups before the last steps; absent before the nodes are looked at. */
   readonly backups?: BackupReport;
+  /** A restore that the merge asked for and that did not happen; absent without one. */
+  readonly ignoredRestore?: IgnoredRestore;
   readonly notes: readonly NodeNote[];
   /** Sentences. */
   readonly warnings: readonly string[];

@@ -1,11 +1,13 @@
-import { existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PAGES, renderDocs } from './docs.ts';
 import { createDeployReport } from './fixtures/report.ts';
 
 test.each(Object.values(PAGES))('reports link to docs/%s, which exists', (page) => {
-  expect(existsSync(join(import.meta.dirname, '../../docs', page))).toBe(true);
+  const [file = '', section] = page.split('#');
+  const text = readFileSync(join(import.meta.dirname, '../../docs', file), 'utf8');
+  if (section !== undefined) expect(text.toLowerCase()).toContain(`\n## ${section}\n`);
 });
 
 test('a report links to the docs of the release that runs, or not at all', () => {

@@ -6,6 +6,7 @@ export const PAGES = {
   backups: 'how-to/back-up-and-restore.md',
   connect: 'how-to/connect.md',
   costs: 'explanation/costs.md',
+  restore: 'how-to/back-up-and-restore.md#restore',
   review: 'explanation/review.md',
   troubleshooting: 'how-to/troubleshooting.md',
 } as const;

@@ -14,6 +14,7 @@ import { renderDocs } from './docs.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
 import { mayPause } from './foresight.ts';
 import { type Headline, renderHeadline, renderTitle } from './headline.ts';
+import { type IgnoredRestore, renderIgnoredRestore } from './ignored-restore.ts';
 import { renderLogicalSlots } from './logical-slots.ts';
 import { type Losses, listLosses, type Permissions } from './losses.ts';
 import { countNoun, renderCode, renderLink, renderText, shortenText } from './markdown.ts';
@@ -55,6 +56,8 @@ export interface PlanReport {
   readonly backups: BackupReport | null;
   /** Why the infrastructure change is refused, whatever the labels, sentences. */
   readonly refusals: readonly string[];
+  /** A restore that the pull request asks for and that does not happen; absent without one. */
+  readonly ignoredRestore?: IgnoredRestore;
   /** Sentences, e.g. that a major version is past its end of life. */
   readonly warnings: readonly string[];
   /** Recent modifications of the volumes that the plan modifies, sentences; absent if it modifies none. */
@@ -145,6 +148,7 @@ function renderAlerts(report: PlanReport): Section[] {
     }),
     renderAlert('WARNING', {
       items: [
+        ...(report.ignoredRestore ? [renderIgnoredRestore(report.ignoredRestore, report.run)] : []),
         ...allowed,
         ...risks.filter(({ level }) => level === 'notice').map(({ text }) => text),
         ...report.warnings.map((text) => renderText(shortenText(text))),
@@ -224,7 +228,7 @@ function renderQuietLine(report: PlanReport): string | null {
   const isQuiet = [plan.drift, warnings, refusals, settings.changes].every(
     ({ length }) => length === 0,
   );
-  if (!isEmpty(plan) || !isQuiet) return null;
+  if (!isEmpty(plan) || !isQuiet || report.ignoredRestore) return null;
   if (database.kind === 'unobserved') {
     if (database.plannedChanges.some(({ kind }) => kind !== 'unrecorded')) return null;
     const reason = `The nodes were not looked at: ${renderText(shortenText(database.notObserved))}`;
