@@ -1,4 +1,5 @@
 import { ApiError, ProviderError } from './api-error.ts';
+import { findInstanceType } from './catalogue/instance-types.ts';
 import { parseCidr, writeAddress } from './cidr.ts';
 import type { Context } from './resource.ts';
 import type { Instance, Volume } from './world.ts';
@@ -109,6 +110,20 @@ export function refuseShortage(
   throw new ApiError('InsufficientInstanceCapacity', message);
 }
 
+/** EC2's refusal to start an instance beyond the quota of vCPUs. It names neither the type nor the zone. */
+export function refuseVcpus(type: string, { world, region }: Pick<Context, 'world' | 'region'>) {
+  const { instances, quotas } = world.tables;
+  const count = (name: string) => findInstanceType(name)?.vcpus ?? 0;
+  const used = Object.values(instances)
+    .filter((one) => one.region === region && one.state === 'running')
+    .reduce((sum, one) => sum + count(one.type), 0);
+  if (used + count(type) <= quotas.vcpus) return;
+  throw new ApiError(
+    'VcpuLimitExceeded',
+    `You have requested more vCPU capacity than your current vCPU limit of ${quotas.vcpus} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit.`,
+  );
+}
+
 /** The instance profile of a request, null without one; refused, in EC2's words, where the account has none of that name. */
 export function chooseProfile(
   name: string | null,
@@ -130,6 +145,7 @@ export async function startInstance(
   const instance = findInstance(id, context);
   if (instance.state === 'running') return;
   const zone = context.world.tables.subnets[instance.subnet]?.zone ?? '';
+  refuseVcpus(instance.type, context);
   refuseShortage({ type: instance.type, zone }, context);
   if (instance.publicIpWanted) instance.publicIp = takePublicAddress(context, previous);
   instance.state = 'running';

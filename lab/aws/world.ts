@@ -219,8 +219,8 @@ export interface Tables {
   /** Images published later (a newer AMI), and zones that differ from the region's own list. */
   images: { [id: string]: Image };
   zones: { [region: string]: string[] };
-  /** EC2's default quotas of a region. */
-  quotas: { addresses: number };
+  /** Quotas of a region: EC2's default for Elastic IPs, and an account that has been in use for the vCPUs that run. */
+  quotas: { addresses: number; vcpus: number };
   /** Instance types without capacity, everywhere (`t3.medium`) or in one zone (`t3.medium us-east-1a`). */
   shortages: string[];
   /** IAM, which is global: roles and instance profiles by name, and the account's own policies (JSON) by ARN. */
@@ -278,7 +278,7 @@ function emptyTables(): Tables {
     throttle: { burstBytes: 4 * 1024 ** 2, bytesPerSecond: 1024 ** 2 },
     images: {},
     zones: {},
-    quotas: { addresses: 5 },
+    quotas: { addresses: 5, vcpus: 256 },
     shortages: [],
     roles: {},
     instanceProfiles: {},

@@ -1,11 +1,13 @@
 import { compareNames, nodeName } from '../cluster/node.ts';
+import type { PlannedInstance } from './node-changes.ts';
+import { findVcpuQuota } from './vcpu-quotas.ts';
 
-/** What a message of the AWS provider says about the thing that could not be created; '' where it does not say. */
-interface Refused {
+/** What was refused, as the message of the AWS provider says, or else the plan; '' where neither does. */
+interface Refused extends PlannedInstance {
   /** Names of nodes, or ''. */
   readonly nodes: string;
-  readonly type: string;
-  readonly zone: string;
+  /** Whether a new instance or volume was refused. Else it is an instance that was to be started again. */
+  readonly isNew: boolean;
 }
 
 /** A refusal of EC2 and the next step. */
@@ -23,9 +25,19 @@ const quota = (service: 'ec2' | 'vpc', code: string) =>
 const raise = (service: 'ec2' | 'vpc', code: string) =>
   `Raise the quota (${quota(service, code)}, in the cluster's region; it can take hours), then run this job again.`;
 
+/** Each family of instance types counts against one quota of vCPUs. */
+function raiseVcpus({ type }: Refused): string {
+  const known = findVcpuQuota(type);
+  return known === null
+    ? `Raise the quota "Running On-Demand … instances" of the type's family (https://console.aws.amazon.com/servicequotas/home/services/ec2/quotas, in the cluster's region; it can take hours), then run this job again.`
+    : raise('ec2', known.code).replace('the quota', `the quota "${known.name}"`);
+}
+
 const describeType = ({ type }: Refused) => type || 'instances of this instance-type';
 const describeZone = ({ zone }: Refused) => (zone ? ` in ${zone}` : '');
 const begin = ({ nodes }: Refused) => (nodes ? `${nodes}: ` : '');
+/** An instance that was to be started again is stopped. */
+const untouched = ({ isNew }: Refused) => (isNew ? ` ${UNTOUCHED}` : '');
 
 /** A new node has no data yet, and its zone is chosen again. */
 const suggestZone = ({ zone }: Refused) =>
@@ -49,12 +61,17 @@ const REFUSALS: readonly Refusal[] = [
   {
     pattern: /\bVcpuLimitExceeded\b/,
     nextStep: (refused) =>
-      `${begin(refused)}the account's quota of vCPUs for ${describeType(refused)} is reached in this region. ${UNTOUCHED} ${raise('ec2', 'L-1216C47A')} That page is the one of the standard types (A, C, D, H, I, M, R, T, Z). Or give a smaller instance-type or replica-count.`,
+      `${begin(refused)}${describeType(refused)}${describeZone(refused)} was refused, because the account's quota of vCPUs is reached in this region.${untouched(refused)} ${raiseVcpus(refused)} Or give a smaller instance-type or replica-count; another zone does not help.`,
   },
   {
     pattern: /\bInstanceLimitExceeded\b/,
     nextStep: (refused) =>
-      `${begin(refused)}the account's quota of ${describeType(refused)} is reached in this region. ${UNTOUCHED} ${raise('ec2', 'L-1216C47A')} Or give another instance-type or a smaller replica-count.`,
+      `${begin(refused)}${describeType(refused)}${describeZone(refused)} was refused, because the account's quota of instances is reached in this region.${untouched(refused)} ${raiseVcpus(refused)} Or give another instance-type or a smaller replica-count; another zone does not help.`,
+  },
+  {
+    pattern: /\bInsufficientVolumeCapacity\b/,
+    nextStep: (refused) =>
+      `${begin(refused)}EBS has no capacity for a gp3 volume${describeZone(refused)} now${refused.type ? ` (for ${refused.type})` : ''}. ${UNTOUCHED} Run this job again later, or ${suggestZone(refused)}.`,
   },
   {
     pattern: /\bPendingVerification\b/,
@@ -89,33 +106,45 @@ const REFUSALS: readonly Refusal[] = [
   },
 ];
 
+/** Instance type and zone by the name of a node. */
+export type PlannedInstances = Readonly<Record<string, PlannedInstance>>;
+
 /**
  * Returns the next step for each kind of capacity or quota that EC2 refused, with the nodes, the instance type and the
- * zone as far as the messages name them; null for other failures. `stderr` is what Terraform wrote without colours.
+ * zone as far as the messages or the plan name them; null for other failures. `stderr` is what Terraform wrote without
+ * colours.
  */
-export function explainCapacity(stderr: string): string | null {
+export function explainCapacity(stderr: string, planned: PlannedInstances = {}): string | null {
   const blocks = stderr.split(/^(?=Error: )/m);
   const found = REFUSALS.flatMap(({ pattern, nextStep }) => {
     const matching = blocks.filter((block) => pattern.test(block));
-    const kinds = Map.groupBy(matching, (block) =>
-      JSON.stringify([readType(block), readZone(block)]),
+    const kinds = Map.groupBy(
+      matching.map((block) => describe(block, planned)),
+      ({ type, zone, isNew }) => JSON.stringify([type, zone, isNew]),
     );
-    return [...kinds.values()].map((same) => nextStep(describe(same)));
+    return [...kinds.values()].map((same) => nextStep(merge(same)));
   });
   return found.length === 0 ? null : found.join('\n');
 }
 
-function describe(blocks: readonly string[]): Refused {
-  const [first = ''] = blocks;
-  const numbers = blocks.flatMap((block) => [
-    ...block.matchAll(/\baws_(?:instance\.node|ebs_volume\.data)\["(\d{1,2})"\]/g),
-  ]);
-  const nodes = new Set(numbers.map(([, number]) => nodeName(Number(number))));
+/** The refusal of one resource, which is of one node or of none. */
+function describe(block: string, planned: PlannedInstances): Refused {
+  const number = /\baws_(?:instance\.node|ebs_volume\.data)\["(\d{1,2})"\]/.exec(block)?.[1];
+  const node = number === undefined ? '' : nodeName(Number(number));
   return {
-    nodes: [...nodes].sort(compareNames).join(', '),
-    type: readType(first),
-    zone: readZone(first),
+    nodes: node,
+    type: readType(block) || (planned[node]?.type ?? ''),
+    zone: readZone(block) || (planned[node]?.zone ?? ''),
+    isNew: !/\bStartInstances\b/.test(block),
   };
+}
+
+/** Makes refusals that differ in their nodes only to one. */
+function merge(same: readonly Refused[]): Refused {
+  const [first] = same;
+  if (first === undefined) throw new Error('no refusal');
+  const nodes = new Set(same.map((refused) => refused.nodes).filter((name) => name !== ''));
+  return { ...first, nodes: [...nodes].sort(compareNames).join(', ') };
 }
 
 function readType(block: string): string {

@@ -7,10 +7,11 @@ import {
   runProcess,
   type SurvivorOptions,
 } from '../process/child-process.ts';
+import type { PlannedInstances } from './capacity-failure.ts';
 import { type RescueResult, refuseErroredState, rescueState } from './errored-state.ts';
 import { COMMANDS, explainFailure } from './explain-failure.ts';
 import type { TerraformProduct } from './install.ts';
-import type { PlanOverrides } from './node-changes.ts';
+import { type PlanOverrides, readPlannedInstances } from './node-changes.ts';
 import type { Permit } from './permit.ts';
 import { extractPlanText } from './plan-output.ts';
 import { renderPlanVariables } from './plan-variables.ts';
@@ -214,12 +215,12 @@ export class Terraform {
    *
    * @throws UserError with Terraform's own words, and what happened to the state
    */
-  async apply({ planFile }: Permit, outlives: SurvivorOptions): Promise<void> {
+  async apply({ planFile, summary }: Permit, outlives: SurvivorOptions): Promise<void> {
     await this.refuseUnsavedState();
     try {
       await this.#run(
         ['apply', '-input=false', '-no-color', `-lock-timeout=${LOCK_TIMEOUT}`, planFile],
-        { outlives },
+        { outlives, planned: readPlannedInstances(summary) },
       );
     } catch (error) {
       if (error instanceof CancelledError) {
@@ -272,6 +273,8 @@ export class Terraform {
       quiet?: boolean;
       env?: Readonly<Record<string, string>>;
       outlives?: SurvivorOptions;
+      /** The instances of the plan that is applied. */
+      planned?: PlannedInstances;
     } = {},
   ): Promise<ProcessResult> {
     try {
@@ -289,7 +292,7 @@ export class Terraform {
       });
     } catch (error) {
       if (error instanceof ProcessError) {
-        throw explainFailure(error, { product: this.#product, args });
+        throw explainFailure(error, { product: this.#product, args, planned: options.planned });
       }
       throw error;
     }

@@ -1,6 +1,6 @@
 import { UserError } from '../messages/errors.ts';
 import type { ProcessError } from '../process/child-process.ts';
-import { explainCapacity } from './capacity-failure.ts';
+import { explainCapacity, type PlannedInstances } from './capacity-failure.ts';
 import { explainCredentials, explainProfile } from './credentials.ts';
 import type { TerraformProduct } from './install.ts';
 import { explainVolume } from './volume-failure.ts';
@@ -14,19 +14,28 @@ export const COMMANDS: Readonly<Record<TerraformProduct, string>> = {
 /** Converts a failure to a user error: the program's own words, with the next step if it is known. */
 export function explainFailure(
   error: ProcessError,
-  { product, args }: { product: TerraformProduct; args: readonly string[] },
+  options: {
+    product: TerraformProduct;
+    args: readonly string[];
+    /** The instances of the plan that was applied. */
+    planned?: PlannedInstances | undefined;
+  },
 ): UserError {
+  const { product, args, planned } = options;
   const command = COMMANDS[product];
   // `plan`, `state push`
   const subcommand = args.slice(0, args[0] === 'state' ? 2 : 1).join(' ');
   const stderr = error.result.stderr.trim();
   return new UserError(
-    `${command} ${subcommand} failed:\n${stderr}${findNextStep(stderr, command)}`,
+    `${command} ${subcommand} failed:\n${stderr}${findNextStep(stderr, { command, planned })}`,
     { cause: error },
   );
 }
 
-function findNextStep(stderr: string, command: string): string {
+function findNextStep(
+  stderr: string,
+  { command, planned }: { command: string; planned: PlannedInstances | undefined },
+): string {
   const locked = /Error acquiring the state lock([\s\S]*)/.exec(stderr)?.[1];
   if (locked !== undefined) {
     const { ID: id, Who: who, Operation: operation, Created: created } = readLock(locked);
@@ -40,7 +49,7 @@ function findNextStep(stderr: string, command: string): string {
   }
   const nextStep =
     explainProfile(stderr) ??
-    explainCapacity(stderr) ??
+    explainCapacity(stderr, planned) ??
     explainVolume(stderr) ??
     explainZone(stderr) ??
     explainCredentials(stderr);

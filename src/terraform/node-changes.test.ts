@@ -5,6 +5,7 @@ import {
   buildStageOverrides,
   instanceAddress,
   type NodeChanges,
+  readPlannedInstances,
 } from './node-changes.ts';
 import { type PlanSummary, summarizePlan } from './plan.ts';
 import { findUnreviewedChanges } from './plan-differences.ts';
@@ -229,5 +230,23 @@ describe('findUnreviewedChanges', () => {
       const summary = summarizePlan(readFixture(name).json);
       expect(findUnreviewedChanges(summary, { ...summary, outputs: [] }), name).toEqual([]);
     }
+  });
+});
+
+test('a plan has the type and the zone of the instances that it creates', () => {
+  const planned = readPlannedInstances(
+    plan(
+      create(instance(1), { instance_type: 't3.medium', availability_zone: 'us-east-1a' }),
+      create(instance(2), { instance_type: 't3.medium' }, { availability_zone: true }),
+      create(volume(2), { availability_zone: 'us-east-1b' }),
+      create(instance(3), { instance_type: 't3.medium' }, { availability_zone: true }),
+      resize(4),
+    ),
+  );
+  expect(planned).toEqual({
+    'node-1': { type: 't3.medium', zone: 'us-east-1a' },
+    'node-2': { type: 't3.medium', zone: 'us-east-1b' },
+    'node-3': { type: 't3.medium', zone: '' },
+    'node-4': { type: 't3.large', zone: '' },
   });
 });

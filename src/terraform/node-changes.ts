@@ -103,10 +103,33 @@ export function explainOrphanedVolumes(plan: PlanSummary): string[] {
 /** Returns the availability zones of planned nodes, by name, as far as the plan has them. */
 export function readPlannedZones(plan: PlanSummary): Record<string, string> {
   const zones = listNodes(plan, 'aws_ebs_volume.data').flatMap(({ node, resource }) => {
-    const zone = resource.attributes.find(({ path }) => path === 'availability_zone')?.after;
-    return zone?.kind === 'known' && typeof zone.value === 'string' ? [[node, zone.value]] : [];
+    const zone = readText(resource, 'availability_zone');
+    return zone === null ? [] : [[node, zone]];
   });
   return Object.fromEntries(zones);
+}
+
+/** What a plan says of the instance of a node; '' where it says nothing. */
+export interface PlannedInstance {
+  /** e.g. `t3.medium`. */
+  readonly type: string;
+  readonly zone: string;
+}
+
+/** Returns the planned instances that are created or changed, by the names of their nodes. */
+export function readPlannedInstances(plan: PlanSummary): Record<string, PlannedInstance> {
+  const zones = readPlannedZones(plan);
+  const instances = listNodes(plan, 'aws_instance.node').map(({ node, resource }) => {
+    const zone = readText(resource, 'availability_zone') ?? zones[node] ?? '';
+    return [node, { type: readText(resource, 'instance_type') ?? '', zone }];
+  });
+  return Object.fromEntries(instances);
+}
+
+/** Returns the text of an attribute after the change; null if it is unknown or not part of the change. */
+function readText(resource: ResourceChange, name: string): string | null {
+  const after = resource.attributes.find(({ path }) => path === name)?.after;
+  return after?.kind === 'known' && typeof after.value === 'string' ? after.value : null;
 }
 
 /**

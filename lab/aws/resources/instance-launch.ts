@@ -1,7 +1,13 @@
 import { ApiError, call } from '../api-error.ts';
 import type { Image } from '../catalogue/images.ts';
 import { findInstanceType, type InstanceType, isOffered } from '../catalogue/instance-types.ts';
-import { chooseProfile, refuseShortage, takePrivateAddress, takePublicAddress } from '../ec2.ts';
+import {
+  chooseProfile,
+  refuseShortage,
+  refuseVcpus,
+  takePrivateAddress,
+  takePublicAddress,
+} from '../ec2.ts';
 import {
   type Context,
   firstBlock,
@@ -121,6 +127,7 @@ function chooseParts(planned: Fields, context: Context): Parts {
   const image = chooseImage(planned, context);
   const type = chooseType(planned, image);
   const subnet = chooseSubnet(planned, type, context);
+  refuseVcpus(type.name, context);
   refuseShortage(
     { type: type.name, zone: subnet.zone },
     context,
