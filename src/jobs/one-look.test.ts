@@ -1,0 +1,160 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Nodes } from '../ansible/nodes.ts';
+import type { AnsibleResult } from '../ansible/result.ts';
+import type { DesiredCluster } from '../cluster/desired.ts';
+import type { Step } from '../cluster/rollout/step.ts';
+import { createDesired, createHealthy, createNode } from '../cluster/testing/fixtures.ts';
+import { createPlan } from '../report/fixtures/plan.ts';
+import { createPlanReport } from '../report/fixtures/report.ts';
+import { deploy } from './deploy.ts';
+import type { Job } from './job.ts';
+import { planCluster } from './plan-cluster.ts';
+import { saveWorkspaces } from './post-state.ts';
+import type { RunContext } from './run-context.ts';
+import { StagedApply } from './staged-apply.ts';
+
+// How often a deploy looks at the nodes. Terraform, GitHub and the nodes are replaced.
+
+vi.mock('@actions/core');
+vi.mock('../ansible/nodes.ts');
+vi.mock('./plan-cluster.ts');
+vi.mock('./volume-check.ts', () => ({ checkVolumes: async () => ({ refusals: [], notes: [] }) }));
+vi.mock('../terraform/permit.ts', () => ({ permit: () => null, explainApplyRefusal: () => [] }));
+vi.mock('./staged-apply.ts', () => ({ StagedApply: vi.fn() }));
+
+/** What runs; a deploy asks for other settings. */
+const RUNNING = createDesired();
+const EXISTING = RUNNING.nodes;
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'look-'));
+  saveWorkspaces({ temporary: folder, directory: folder });
+});
+afterEach(() => {
+  vi.clearAllMocks();
+  rmSync(folder, { recursive: true });
+});
+
+function createJob(): Job {
+  return {
+    actionRoot: '/action',
+    environment: { runUrl: '', actionRef: 'v1', docsUrl: null },
+    inputs: {
+      labelPrefix: 'db/',
+      onPlanChange: 'fail',
+      storageAlertPercent: 80,
+      waitMinutes: 60,
+      allowDestroyLabel: null,
+      allowSlotLossLabel: null,
+      allowCollationLabel: null,
+      sshUser: 'admin',
+      secrets: { sshPrivateKey: 'a key' },
+      spec: {
+        ...RUNNING,
+        settings: { ...RUNNING.settings, work_mem: '8MB' },
+        replicaCount: 2,
+        image: 'postgres',
+        imageTag: '17',
+        instanceProfile: null,
+        snapshots: null,
+        ssh: { via: 'direct', endpointId: null, address: null },
+      },
+    },
+    keys: { current: 'ssh-ed25519 AAAA', retired: [] },
+    workspace: { temporary: folder, lasting: folder, directory: folder },
+  } as unknown as Job;
+}
+
+const CONTEXT = {
+  commit: 'c'.repeat(40),
+  warnings: [],
+  pullRequest: { read: async () => null },
+  announcement: { undelivered: null, show() {}, async summarize() {}, async publish() {} },
+  deployCheck: { async begin() {}, resume() {}, async end() {} },
+  reviewStore: { find: async () => null, buildRecord: () => ({ digest: 'd' }) },
+} as unknown as RunContext;
+
+/** Deploys settings; `provision` returns the nodes after the apply. Returns the observations and what was performed. */
+async function run({
+  hasTouched = false,
+  hasChanges = true,
+  nodes = EXISTING,
+}: {
+  hasTouched?: boolean;
+  /** Whether Terraform has anything to apply; a setting changes its outputs. */
+  hasChanges?: boolean;
+  nodes?: DesiredCluster['nodes'];
+} = {}) {
+  const { plan: summary } = createPlanReport(createPlan([]));
+  vi.mocked(planCluster).mockResolvedValue({
+    plan: {
+      summary: { ...summary, hasChanges },
+      nodeChanges: { create: [], replace: [], resize: [], destroy: [], fresh: [] },
+      existing: { nodes: EXISTING, notRunning: [] },
+      digest: 'd',
+      providerLock: null,
+      memoryMib: 4096,
+      state: { endpointId: null },
+      volumes: [],
+    },
+    terraform: null,
+    tool: null,
+  } as never);
+  vi.mocked(StagedApply).mockImplementation(
+    class {
+      hasTouched = hasTouched;
+      endpointId = null;
+      provision = async () => nodes;
+    } as never,
+  );
+  const [observe, perform] = [vi.fn(), vi.fn()];
+  observe.mockResolvedValue({
+    ...{ unreachable: [], broken: [], locked: [], failures: [] },
+    observed: createHealthy(RUNNING),
+  });
+  const proof = EXISTING.map(({ name }) => ({
+    name,
+    ...{ role: name === 'node-1' ? 'primary' : 'replica', state: 'streaming', tokenRead: true },
+    ...{ problem: null, replayPaused: false, systemIdentifier: '7300000000000000001' },
+    ...{ storage: null, archiver: null, slot: null, lagBytes: 0, lagSeconds: 0, lsn: '0/1' },
+  }));
+  perform.mockResolvedValue({
+    ...{ observations: [], failures: [], notes: [], changes: [], pending: [], stats: {} },
+    proof,
+  } as unknown as AnsibleResult);
+  vi.mocked(Nodes).mockImplementation(
+    class {
+      inventory = 'inventory.ini';
+      observe = observe;
+      perform = perform;
+      async reach() {}
+      async close() {}
+    } as never,
+  );
+  await deploy(createJob(), CONTEXT, { branch: 'main', pushedAt: null });
+  const steps = perform.mock.calls.flatMap(([work]) =>
+    (work as { steps: Step[] }).steps.map(({ kind }) => kind),
+  );
+  return { looks: observe.mock.calls.length, steps };
+}
+
+test('a deploy that changes only settings looks at the nodes once', async () => {
+  expect(await run()).toEqual({ looks: 1, steps: ['reload'] });
+});
+
+test('a deploy without anything for Terraform looks at the nodes once', async () => {
+  expect(await run({ hasChanges: false })).toEqual({ looks: 1, steps: ['reload'] });
+});
+
+test('a deploy that changed resources looks again', async () => {
+  expect(await run({ hasTouched: true })).toMatchObject({ looks: 2 });
+});
+
+test('a deploy after which a node has another address looks again', async () => {
+  const moved = { ...createNode(1), publicAddress: '203.0.113.99' };
+  expect(await run({ nodes: [moved, ...EXISTING.slice(1)] })).toMatchObject({ looks: 2 });
+});
