@@ -159,7 +159,8 @@ test('a replica whose slot is lost catches up from the archive, also across a pr
 let moment: string;
 let rows: string;
 
-test('a switchover and a failover go on archiving', async () => {
+test('a switchover, with a slow bucket, and a failover go on archiving', async () => {
+  await s3.setFaults({ latencyMs: 1_000 });
   const { primary } = await cluster.change(
     'switchover with backups',
     {
@@ -169,6 +170,7 @@ test('a switchover and a failover go on archiving', async () => {
     { again: false },
   );
   expect(primary.after).toBe('node-2');
+  await s3.setFaults({});
 
   // As if node-1 had been out of reach when the retention was raised.
   await cluster.run(
