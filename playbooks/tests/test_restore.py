@@ -16,7 +16,7 @@ from postgres_cluster.image import Image
 from postgres_cluster.sizes import Space
 from postgres_cluster.spec import Spec
 from postgres_cluster.stages import Recovery, Restore
-from postgres_cluster.work import CUT, Work
+from postgres_cluster.work import CUT, FOUND, Work
 
 IMAGE = Image("postgres@sha256:aa", 999, 999, 17, "glibc", ["/var/lib/postgresql/data"])
 SPEC = Spec("orders-2", "node-1", "postgres:17", [], None, None, "", "", "node-1", "10.42.0.11", step="restore", deadline=0.0)
@@ -489,6 +489,11 @@ class Decision(unittest.TestCase):
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
 
+        def start(*arguments):
+            # What is not in the list does not come back.
+            self.assertLessEqual(set(arguments[-1]), set(FOUND))
+            done.append("start")
+
         patches = {
             "DATA": self.data,
             "PARTIAL": self.partial,
@@ -509,7 +514,7 @@ class Decision(unittest.TestCase):
             "choose_backup": lambda source, conf, moment: restore_source.Choice("L", "17", GIB, NEWEST, END, False, []),
             "measure_space": lambda path: Space(20 * GIB, 0, 20 * GIB),
             "require_own_repository": require_own,
-            "start_work": lambda *arguments: done.append("start"),
+            "start_work": start,
             "read_head": lambda directory: Control(identifier, "shut down", 1, 2),
             "write_files": lambda spec, image: [],
             "ensure_container": lambda spec, image: bool(done.append("run the server")),

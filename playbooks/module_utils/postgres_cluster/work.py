@@ -19,7 +19,7 @@ from .layout import PARTIAL, ROOT, worker_name
 from .worker import FOLDER, ORDER, PROGRESS, RUN, STATE, write_progress, write_state
 
 # What the stages may find out (Parser.describe), and what a restore knows before.
-FOUND = ("label", "damaged", "lastCommit", "metTarget", "subscriptions", "method", "relations", "isDamaged", "damage")
+FOUND = ("label", "damaged", "image", "lastCommit", "metTarget", "subscriptions", "method", "relations", "isDamaged", "damage")
 # A transient unit is gone after a reboot, and its state says `running` without one: the work was cut.
 CUT = "it was cut short: the node was restarted, or the unit was killed"
 # How long the unit has to delete its partial copy. The next step deletes the rest.
@@ -136,7 +136,7 @@ def start_work(
     """Starts the unit. `image`: that of the data it makes, None for a verification; `stages`, one after the other: {"kind": of
     the progress, "parser": see stages.py, "attempts": commands, of which a later one may be tried if the earlier one
     failed}; `failure`: the sentence that begins the message if one fails; `facts`: the "label" of the backup that is
-    restored, and whether it is "damaged"."""
+    restored, whether it is "damaged", and the "image" that it was made with."""
     if image is not None:
         make_directory(PARTIAL, 0o700, image.owner)
     for folder, mode in ((RUN, 0o755), (FOLDER, 0o700), (FOLDER + "/postgres_cluster", 0o700)):
