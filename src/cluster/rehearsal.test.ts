@@ -26,7 +26,7 @@ const SPEC: ClusterSpec = {
   synchronousReplicas: 1,
   image: 'postgres',
   imageTag: '17',
-  settings: { work_mem: '8MB' },
+  settings: { work_mem: '8MB', max_logical_replication_workers: '6' },
   ssh: { via: 'instance-connect-endpoint', endpointId: null, address: null },
   sshCidrs: [],
   clientCidrs: ['10.0.0.0/8'],
@@ -47,6 +47,14 @@ test('a rehearsal is one node that is restored to the canary, and that no client
   expect(describeRehearsal(SPEC, { canary: CANARY, running: null })).toEqual({
     ...SPEC,
     name: 'orders-rehearsal',
+    // Nothing of it acts by itself, whatever the cluster says.
+    settings: {
+      work_mem: '8MB',
+      max_logical_replication_workers: '0',
+      'cron.database_name': 'postgres_cluster',
+      'cron.launch_active_jobs': 'off',
+      'timescaledb.max_background_workers': '0',
+    },
     replicaCount: 0,
     primary: null,
     synchronousReplicas: 0,
@@ -81,7 +89,7 @@ test('the remains of a rehearsal have its name and restore nothing, also without
   });
   expect(describeRemains({ ...SPEC, backup: null })).toEqual({
     ...rest,
-    ...{ restore: null, rehearsal: null },
+    ...{ restore: null, rehearsal: null, settings: SPEC.settings },
   });
 });
 

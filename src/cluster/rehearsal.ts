@@ -1,4 +1,6 @@
+import { OWN_DATABASE } from './configuration.ts';
 import { isFromRepository } from './image.ts';
+import type { Settings } from './settings/settings.ts';
 import type { ClusterSpec } from './spec.ts';
 
 /** What the primary of a cluster wrote and had at the moment to which a rehearsal restores. */
@@ -85,8 +87,22 @@ export const describeRemains = (spec: ClusterSpec): ClusterSpec => ({
 });
 
 /**
+ * What keeps a copy of a database from acting by itself as the original does: on the publishers of its subscriptions, whose
+ * slots it would empty, and on whatever its jobs reach. Where an extension is not loaded, its settings have no effect.
+ */
+export const QUIET_SETTINGS: Settings = {
+  // The launcher of apply workers is not even registered (ApplyLauncherRegister in launcher.c).
+  max_logical_replication_workers: '0',
+  // pg_cron has the first since 1.6 only; it finds its jobs in one database, and has none in this one.
+  'cron.launch_active_jobs': 'off',
+  'cron.database_name': OWN_DATABASE,
+  // Its launcher ends at once (ts_bgw_cluster_launcher_main in bgw_launcher.c).
+  'timescaledb.max_background_workers': '0',
+};
+
+/**
  * Returns a cluster of one node that is restored from the backups of `spec`, up to the canary, and that nobody can connect to.
- * Everything else is as in the cluster itself: what is rehearsed is its restore.
+ * Its database does nothing by itself. Everything else is as in the cluster itself: what is rehearsed is its restore.
  *
  * @param options.running the image that the cluster runs, e.g. `postgres@sha256:…`, as its tag may have moved; null if it is
  *   not known
@@ -102,6 +118,7 @@ export function describeRehearsal(
   return {
     ...describeRemains(spec),
     imageTag: pinTag(spec.image, { imageTag, running }),
+    settings: { ...spec.settings, ...QUIET_SETTINGS },
     restore: {
       from: { bucket, prefix, cluster: name, endpoint, kmsKey, cipher, permissionsBoundary },
       time: canary.written,

@@ -223,7 +223,9 @@ def describe(spec: Spec, source: Source, moment: Optional[float], found: Dict[st
     if found.get("subscriptions"):
         notes.append(
             "%s was restored with its subscriptions disabled: %s. Enabled, they would take changes that the publisher keeps for "
-            "the source, and miss those since the time of the restore: create them anew"
+            "the source, and miss those since the time of the restore: create them anew. Before DROP SUBSCRIPTION, ALTER SUBSCRIPTION … "
+            "SET (slot_name = NONE): else the slot of the source is dropped. ALTER SUBSCRIPTION … ENABLE takes one up as it is, if the "
+            "source is lost and gaps do not matter"
             % (spec.node, ", ".join(json.dumps(name, ensure_ascii=False) for name in found["subscriptions"][:20]))
         )
     return notes
