@@ -92,6 +92,7 @@ class Node(unittest.TestCase):
         self.annotates = True
         self.primary = True
         self.archives = True
+        self.archive_bytes = 4096
 
         def write(path, text, mode=0o644, owner=None):
             return files.write_text(path, text, mode, (os.getuid(), os.getgid()))
@@ -129,6 +130,7 @@ class Node(unittest.TestCase):
                     "annotate_gap": annotate,
                     "ask_once": lambda container, sql: self.writes,
                     "read_repository": lambda cluster: self.repository,
+                    "measure_archive": lambda cluster: self.measure_archive(),
                 },
             ),
         ]:
@@ -142,6 +144,11 @@ class Node(unittest.TestCase):
         self.said = quiet.start()
         self.addCleanup(quiet.stop)
         self.addCleanup(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+
+    def measure_archive(self):
+        if isinstance(self.archive_bytes, Exception):
+            raise self.archive_bytes
+        return self.archive_bytes
 
     def write(self, name, text, mode=0o644):
         with open("%s/%s" % (self.folder, name), "w", encoding="utf-8") as file:
@@ -349,6 +356,34 @@ class Run(Node):
     def test_the_state_of_another_cluster_is_not_used(self):
         backup_state.write_state({"cluster": "sales", "running": None, "last": {"ended": 1}})
         self.assertEqual(backup_state.observe_backup_runs("orders"), {"running": None, "last": None})
+
+    def test_the_archive_is_measured_after_a_backup(self):
+        label = "20261127-004401F"
+        self.make()
+        self.assertEqual(backup_state.read_wal_bytes("orders", label), 4096)
+        # Nothing was due, so nothing is listed.
+        self.archive_bytes = 8192
+        self.repository["backups"] = [made("full", int(time.time()) - 60)]
+        self.make()
+        self.assertEqual(backup_state.read_wal_bytes("orders", label), 4096)
+        # Another node has made one since, or the repository is another one.
+        for newest in ("20261128-004401F", None):
+            self.assertIsNone(backup_state.read_wal_bytes("orders", newest))
+
+    def test_an_archive_that_cannot_be_measured_fails_no_backup(self):
+        for size, expected in [(backup_program.Stopped(), 4096), (None, None)]:
+            with self.subTest(size):
+                self.make()
+                self.archive_bytes = size
+                self.assertIsNone(self.make())
+                self.assertIsNone(self.read_state()["last"]["problem"])
+                self.assertEqual(backup_state.read_wal_bytes("orders", "20261127-004401F"), expected)
+                self.archive_bytes = 4096
+
+    def test_a_backup_that_failed_measures_nothing(self):
+        self.write("outcome", "exit 1")
+        self.assertIsNotNone(self.make())
+        self.assertNotIn("wal", self.read_state())
 
 
 class Main(Node):

@@ -237,6 +237,7 @@ class Observation(unittest.TestCase):
             read_dropped=lambda start=None: None if dropped and start and dropped["last"] < start else dropped,
             read_repository=lambda cluster: {"problem": None, "backups": list(backups)},
             observe_backup_runs=lambda cluster: {"running": None, "last": None},
+            read_wal_bytes=lambda cluster, newest: {None: None}.get(newest, 4096),
         ), mock.patch.object(backup_observation.os, "stat", lambda _: mock.Mock(st_mtime=100.5)):
             return backup_observation.observe_backup("orders", postgres, archived)
 
@@ -245,6 +246,10 @@ class Observation(unittest.TestCase):
         self.assertIsNone(self.observe({"inRecovery": True}))
         self.assertIsNone(self.observe({"inRecovery": False}, archives=False))
         self.assertIsNotNone(self.observe({"inRecovery": False}))
+
+    def test_the_size_of_the_wal_is_that_after_the_newest_backup(self):
+        for backups, expected in [((), None), ([BACKUP], 4096)]:
+            self.assertEqual(self.observe({"inRecovery": False}, backups=backups)["walBytes"], expected)
 
     def test_the_command_succeeded_before_it_archived(self):
         for archived, expected in [(None, None), (99, None), (100, 100), (200, 200)]:

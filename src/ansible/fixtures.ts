@@ -42,6 +42,7 @@ const createBackups = (): BackupObservation => ({
   ],
   oldestWal: '000000010000000000000003',
   newestWal: '000000010000000000000042',
+  walBytes: 64_424_509_440,
   archivedAt: 1_795_318_200,
   dropped: { files: 3, since: 1_795_318_000 },
   running: { type: 'full', started: 1_795_318_100, doneBytes: 1024, totalBytes: 2048 },

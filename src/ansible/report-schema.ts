@@ -131,6 +131,7 @@ const backup = object({
   ),
   oldestWal: walFile.nullable(),
   newestWal: walFile.nullable(),
+  walBytes: size.nullable(),
   archivedAt: moment.nullable(),
   dropped: object({ files: size, since: moment }).nullable(),
   running: object({

@@ -160,6 +160,8 @@ export interface BackupObservation {
   /** The oldest and newest WAL segments of the newest database, e.g. `000000010000000000000003`; null without any. */
   readonly oldestWal: string | null;
   readonly newestWal: string | null;
+  /** Size of all archived WAL after the newest backup; null if this node did not measure it then. */
+  readonly walBytes: number | null;
   /** When the server archived its newest segment; null if it has archived none since its statistics began. */
   readonly archivedAt: number | null;
   /** WAL that the archive will never have, and that the newest full backup needs; null if there is none. */

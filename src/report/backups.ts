@@ -95,7 +95,7 @@ export function renderBackupState(report: BackupReport, now: number): string {
   const parts = [
     `newest ${formatMoment(newest.ended, now)} UTC (${describeType(newest)}, ${formatAge(newest.ended, now)})`,
     `restorable from ${formatMoment(from, now)} to ${formatMoment(until, from)} UTC${describeGaps(found.backups, now)}${gap}`,
-    `${formatBytes(bytes)} in ${place}`,
+    `${formatBytes(bytes)} of backups${found.walBytes === null ? '' : ` and ${formatBytes(found.walBytes)} of WAL`} in ${place}`,
   ];
   return `**Backups:** ${parts.join(', ')}.${rehearsed(from)}${work}${tail}`;
 }

@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional
 
 from .archive_push import is_archiving, read_dropped
 from .backup_layout import BACKREST_CONF
-from .backup_state import observe_backup_runs
+from .backup_state import observe_backup_runs, read_wal_bytes
 from .layout import ETC
 from .repository import find_start, keep_own, read_repository
 
@@ -28,10 +28,12 @@ def observe_backup(cluster: str, postgres: Optional[Dict[str, Any]], archived: O
         dropped["since"] = max((item["ended"] for item in backups), default=0)
     # Before, the command succeeded without archiving anything.
     begun = os.stat("%s/%s" % (ETC, BACKREST_CONF)).st_mtime
+    newest = repository["backups"][-1]["label"] if repository["backups"] else None
     return {
         **repository,
         "backups": [{key: value for key, value in item.items() if key not in ("startWal", "stop")} for item in backups],
         "archivedAt": archived if archived is not None and archived >= int(begun) else None,
         "dropped": None if dropped is None else {"files": dropped["files"], "since": dropped["since"]},
         **observe_backup_runs(cluster),
+        "walBytes": read_wal_bytes(cluster, newest),
     }

@@ -15,6 +15,7 @@ import time
 from typing import Any, Dict, List, NoReturn, Optional
 
 from .archive_push import SEGMENT, find_closed, forget_dropped, is_archiving, name_dropped, read_dropped
+from .archive_size import measure_archive
 from .backrest_errors import explain_failure
 from .backup_due import FULL, Attempt, Backup, due, parse_schedule
 from .backup_layout import BACKREST_CONF, BACKUP_JSON
@@ -200,7 +201,19 @@ def perform(cluster: str, state: Dict[str, Any], wanted: Dict[str, Any], backups
     if end["problem"] is None and wanted["type"] == FULL:
         if backup.wal is not None and backup.label is not None:
             close_gap(cluster, [Backup(True, started, backup.wal, backup.label)], backups)
+    if end["problem"] is None and not is_stopped:
+        measure(cluster, state, backup.label)
     return end["problem"]
+
+
+def measure(cluster: str, state: Dict[str, Any], label: Optional[str]) -> None:
+    """Writes down how much WAL is archived after this backup and what it let expire. It has succeeded, whatever happens."""
+    try:
+        size = measure_archive(cluster)
+    except Stopped:
+        return
+    state["wal"] = None if size is None else {"bytes": size, "label": label}
+    write_state(state)
 
 
 def record(state: Dict[str, Any], wanted: Dict[str, Any], end: Dict[str, Any]) -> None:

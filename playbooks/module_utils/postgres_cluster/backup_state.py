@@ -37,7 +37,8 @@ def is_active(cluster: str) -> bool:
 def read_state(cluster: str) -> Dict[str, Any]:
     """Returns the state: `running`, the run that goes on or was killed, `{type, started, order}`; `last`, the one that ended
     last, `{type, started, ended, problem, log, note, order, label, cut, closesGap}`; `succeeded`, the last that did not fail;
-    `failures`, the number of those that failed since. Each may be missing."""
+    `failures`, the number of those that failed since; `wal`, `{bytes, label}`, the size of the archived WAL after that backup,
+    None if it could not be measured. Each may be missing."""
     state = read_json(STATE)
     return state if isinstance(state, dict) and state.get("cluster") == cluster else {"cluster": cluster}
 
@@ -81,6 +82,13 @@ def observe_backup_runs(cluster: str) -> Dict[str, Any]:
         "running": None if running is None else _describe(running),
         "last": None if last is None else {"ended": last["ended"], "problem": last["problem"]},
     }
+
+
+def read_wal_bytes(cluster: str, newest: Optional[str]) -> Optional[int]:
+    """Returns the size of the archived WAL; None if this node did not measure it after the newest backup, whose label is given:
+    another node may have been the primary since."""
+    wal = read_state(cluster).get("wal")
+    return wal["bytes"] if isinstance(wal, dict) and newest is not None and wal.get("label") == newest else None
 
 
 def _describe(running: Dict[str, Any]) -> Dict[str, Any]:

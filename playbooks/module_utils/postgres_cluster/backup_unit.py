@@ -9,6 +9,7 @@ from typing import Dict, Optional
 
 from . import (
     archive_push,
+    archive_size,
     backrest_errors,
     backup_due,
     backup_layout,
@@ -42,6 +43,7 @@ WANTED = UNITS + "/timers.target.wants"
 STOP_SECONDS = 60
 MODULES = (
     archive_push,
+    archive_size,
     backrest_errors,
     backup_due,
     backup_layout,

@@ -22,6 +22,7 @@ const EMPTY: BackupObservation = {
   backups: [],
   oldestWal: null,
   newestWal: null,
+  walBytes: null,
   archivedAt: null,
   dropped: null,
   running: null,

@@ -25,7 +25,7 @@ function createArchiving(desired: DesiredCluster, key: boolean | null = null): N
       ? null
       : {
           ...{ problem: null, systemIdentifier: node.postgres?.systemIdentifier ?? null },
-          ...{ oldestWal: null, newestWal: null, archivedAt: null },
+          ...{ oldestWal: null, newestWal: null, walBytes: null, archivedAt: null },
           ...{ dropped: null, running: null, last: null },
           backups: [
             {

@@ -29,6 +29,7 @@ function createRepository(overrides: Partial<BackupObservation> = {}): BackupObs
     backups: [FULL],
     oldestWal: null,
     newestWal: null,
+    walBytes: null,
     archivedAt: null,
     dropped: null,
     running: null,

@@ -27,6 +27,7 @@ const REPOSITORY: BackupObservation = {
   ],
   oldestWal: '000000010000000000000003',
   newestWal: '000000010000000100000010',
+  walBytes: null,
   archivedAt: 1_060,
   dropped: null,
   running: null,

@@ -28,6 +28,7 @@ function buildEmptyRepository({ postgres }: NodeObservation): BackupObservation 
     backups: [],
     oldestWal: null,
     newestWal: null,
+    walBytes: null,
     archivedAt: null,
     dropped: null,
     running: null,

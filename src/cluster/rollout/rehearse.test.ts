@@ -15,7 +15,14 @@ const FULL: BackupRecord = {
 };
 const REPOSITORY: BackupObservation = {
   ...{ problem: null, systemIdentifier: '7300000000000000001', oldestWal: null, newestWal: null },
-  ...{ archivedAt: null, dropped: null, running: null, last: null, backups: [FULL] },
+  ...{
+    walBytes: null,
+    archivedAt: null,
+    dropped: null,
+    running: null,
+    last: null,
+    backups: [FULL],
+  },
 };
 const archiving = {
   ...primary,

@@ -101,7 +101,12 @@ export function observeRepository(
     problem: null,
     systemIdentifier: '7',
     backups: (found?.backups ?? 0) > 0 ? [{ ...full, ...sizes }] : [],
-    ...{ oldestWal: nameSegment(found?.since ?? 0), newestWal: null, archivedAt: null },
+    ...{
+      oldestWal: nameSegment(found?.since ?? 0),
+      newestWal: null,
+      walBytes: null,
+      archivedAt: null,
+    },
     ...{ dropped: null, running: null, last: null },
   };
 }
