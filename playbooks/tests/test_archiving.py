@@ -88,6 +88,14 @@ class Status(Data):
         self.assertEqual(self.list_status(".done"), [name(1), name(2)])
         self.assertEqual(archive_status.reopen(name(3)), [])
 
+    def test_what_is_archived_again_waits_from_now_on(self):
+        self.configure("archive-push-queue-max=16MiB\n")
+        self.add(name(1), "done")
+        path = self.data + "/pg_wal/archive_status/%s.%s"
+        os.utime(path % (name(1), "done"), (0, 0))
+        archive_status.reopen(name(1))
+        self.assertGreater(os.stat(path % (name(1), "ready")).st_mtime, 0)
+
     def test_the_histories_of_all_timelines_are_archived(self):
         # The third timeline began in a restore, where nothing is archived.
         self.add("00000002.history", "done", 50)

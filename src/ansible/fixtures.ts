@@ -25,6 +25,7 @@ const createArchiver = (): ArchiverObservation => ({
   lastFailed: '000000010000000000000003',
   waiting: 40,
   waitingBytes: 671_088_640,
+  waitingSince: 1_795_318_200,
 });
 
 const createBackups = (): BackupObservation => ({

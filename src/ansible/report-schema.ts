@@ -94,12 +94,16 @@ const setting = object({
 
 const size = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 
+/** Seconds since the epoch. */
+const moment = wholeNumber(0, 2 ** 40);
+
 const archiver = object({
   state: oneOf(['archiving', 'failing', 'unconfigured']),
   failed: size,
   lastFailed: walFile.nullable(),
   waiting: size,
   waitingBytes: size,
+  waitingSince: moment.nullable(),
 });
 
 const fileSystem = object({
@@ -109,9 +113,6 @@ const fileSystem = object({
   usedBytes: size,
   freeBytes: size,
 });
-
-/** Seconds since the epoch. */
-const moment = wholeNumber(0, 2 ** 40);
 
 const backup = object({
   problem: prose(2_000).nullable(),

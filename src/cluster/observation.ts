@@ -284,6 +284,8 @@ export interface ArchiverObservation {
   /** Files that wait, and their approximate size in bytes. */
   readonly waiting: number;
   readonly waitingBytes: number;
+  /** Since when the oldest of them waits, in seconds since the epoch; null if none waits. */
+  readonly waitingSince: number | null;
 }
 
 /** ALTER ROLE or ALTER DATABASE with `synchronous_commit`; null: for all roles, or in every database. */

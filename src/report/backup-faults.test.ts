@@ -84,7 +84,14 @@ test.each([
   ['failing', /resumes by itself once the bucket answers\.$/],
   ['archiving', /See whether the bucket is too slow for what is written\.$/],
 ] as const)('WAL that pgBackRest does not get rid of is dropped in the end: %s', (state, end) => {
-  const archiver = { state, failed: 2, lastFailed: null, waiting: 70, waitingBytes: 2 ** 30 };
+  const archiver = {
+    state,
+    failed: 2,
+    lastFailed: null,
+    waiting: 70,
+    waitingBytes: 2 ** 30,
+    waitingSince: 0,
+  };
   const [said = '', ...others] = describeArchiver('node-1', archiver, { isBounded: true });
   expect(others).toEqual([]);
   expect(said).toMatch(/Once it is a tenth of the volume .*, WAL is dropped/);

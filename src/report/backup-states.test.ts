@@ -132,6 +132,22 @@ test('many gaps are counted, and the latest are named', () => {
   );
 });
 
+test.each<[number, number | null, string]>([
+  [0, null, '.'],
+  [3, 600, '.'],
+  [4, 600, '. 4 WAL files (64.0 MiB) wait to be archived.'],
+  [1, 601, '. 1 WAL file (16.0 MiB) waits to be archived, for 10 min.'],
+  [3, 5400, '. 3 WAL files (48.0 MiB) wait to be archived, the oldest for 1 h 30 min.'],
+  [40, 601, '. 40 WAL files (640.0 MiB) wait to be archived, the oldest for 10 min.'],
+])('%d files that wait, the oldest for %j s', (files, seconds, end) => {
+  const report = summarize(POLICY, POLICY);
+  const since = seconds === null ? null : NOW - seconds;
+  const waiting = { files, bytes: files * 16 * 1024 ** 2, since };
+  expect(renderBackupState({ ...report, waiting }, NOW).split('/production/postgres`')[1]).toBe(
+    end,
+  );
+});
+
 test('a drift issue does not say that there are no backups', () => {
   const report = buildBackupReport(observeBackups(null), {
     backup: null,

@@ -14,7 +14,7 @@ import { isRunningPrimary } from '../cluster/replication.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import type { SnapshotSpec } from '../cluster/snapshots.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
-import { formatBytes, formatCopied } from '../messages/quantities.ts';
+import { formatBytes, formatCopied, formatDuration } from '../messages/quantities.ts';
 import { formatAge, formatMoment } from '../messages/times.ts';
 import { countNoun, renderCode, shortenText } from './markdown.ts';
 import { describeRehearsed } from './rehearsed.ts';
@@ -34,7 +34,12 @@ export interface BackupReport {
   /** Whether the primary was looked at. */
   readonly isObserved: boolean;
   /** WAL that waits to be archived. */
-  readonly waiting: { readonly files: number; readonly bytes: number };
+  readonly waiting: {
+    readonly files: number;
+    readonly bytes: number;
+    /** Since when the oldest of them waits, in seconds since the epoch; null if none waits. */
+    readonly since: number | null;
+  };
   /** Used bytes of the primary's data volume, which a full backup reads; null where they are not known. */
   readonly dataBytes: number | null;
   /** The last rehearsal that succeeded; null if the nodes know of none. */
@@ -55,7 +60,11 @@ export function summarizeBackups(
     deployed: findDeployedBackup(observed),
     found: primary?.backup ?? null,
     isObserved: primary !== undefined,
-    waiting: { files: archiver?.waiting ?? 0, bytes: archiver?.waitingBytes ?? 0 },
+    waiting: {
+      files: archiver?.waiting ?? 0,
+      bytes: archiver?.waitingBytes ?? 0,
+      since: archiver?.waitingSince ?? null,
+    },
     dataBytes: primary?.storage.data?.usedBytes ?? null,
     rehearsal: findLastRehearsal(observed),
   };
@@ -63,6 +72,8 @@ export function summarizeBackups(
 
 /** Segments that wait from which on the report says so: the current one and those on their way always do. */
 const MANY_WAITING = 4;
+/** So long none of them waits while the bucket answers; in seconds. */
+const LONG_WAITING = 600;
 
 /**
  * Renders the backups that exist and their last rehearsal, one paragraph of Markdown; '' if the primary archives nowhere.
@@ -74,7 +85,7 @@ export function renderBackupState(report: BackupReport, now: number): string {
   const place = renderPlace(deployed);
   const rehearsed = (from: number | null) =>
     rehearsal === null ? '' : ` ${describeRehearsed(rehearsal, { from, now })}`;
-  const tail = waiting.files < MANY_WAITING ? '' : ` ${describeWaiting(waiting)}`;
+  const tail = describeWaiting(waiting, now);
   if (found === null || found.problem !== null) {
     const why = found === null ? 'looked at' : 'read';
     return `**Backups:** in ${place}, which could not be ${why}.${rehearsed(null)}${tail}`;
@@ -254,8 +265,15 @@ const describeTimes = ({ time, fullOn }: BackupSchedule): string =>
 
 const describeType = ({ type }: BackupRecord): string => (type === 'full' ? 'full' : 'incremental');
 
-const describeWaiting = ({ files, bytes }: BackupReport['waiting']): string =>
-  `${countNoun(files, 'WAL file')} (${formatBytes(bytes)}) wait to be archived.`;
+/** Returns what waits to be archived, as a sentence after others; '' if it is little and has just come. */
+function describeWaiting({ files, bytes, since }: BackupReport['waiting'], now: number): string {
+  const seconds = since === null ? 0 : now - since;
+  const isLong = seconds > LONG_WAITING;
+  if (files < MANY_WAITING && !isLong) return '';
+  const wait = `${countNoun(files, 'WAL file')} (${formatBytes(bytes)}) ${files === 1 ? 'waits' : 'wait'} to be archived`;
+  if (!isLong) return ` ${wait}.`;
+  return ` ${wait}, ${files === 1 ? '' : 'the oldest '}for ${formatDuration(seconds)}.`;
+}
 
 /** A place longer than this would not be read. */
 const MAX_PLACE = 400;

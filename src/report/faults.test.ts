@@ -17,6 +17,7 @@ const archiver = (overrides: Partial<ArchiverObservation>): ArchiverObservation 
   lastFailed: '000000010000000000000003',
   waiting: 2,
   waitingBytes: 33_554_432,
+  waitingSince: 1_795_318_200,
   ...overrides,
 });
 

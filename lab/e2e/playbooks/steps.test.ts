@@ -365,6 +365,7 @@ test('a fenced primary that was never stopped is restarted as primary, and warns
     lastFailed: expect.stringMatching(/^[0-9A-F]{24}$/),
     waiting: 1,
     waitingBytes: 16_777_216,
+    waitingSince: expect.any(Number),
   };
   expect(primary).toMatchObject({ archiver: failing, problem: null });
   expect(replica?.archiver).toBeNull();

@@ -80,7 +80,7 @@ def reopen(first: Optional[str] = None) -> List[str]:
         if SEGMENT.fullmatch(name) and ((first is not None and name < first) or (limit is not None and total > limit // 2)):
             break
         try:
-            os.rename("%s/%s.done" % (folder, name), "%s/%s.ready" % (folder, name))
+            _reopen(folder, name)
         except FileNotFoundError:
             # A restartpoint has removed the segment.
             continue
@@ -103,11 +103,18 @@ def reopen_histories() -> None:
         if os.path.exists("%s/%s.ready" % (folder, name)):
             continue
         if os.path.exists("%s/%s.done" % (folder, name)):
-            os.rename("%s/%s.done" % (folder, name), "%s/%s.ready" % (folder, name))
+            _reopen(folder, name)
         else:
             create_untrusted(DATA, "pg_wal/archive_status", name + ".ready")
     if names:
         sync_directory(folder)
+
+
+def _reopen(folder: str, name: str) -> None:
+    done = "%s/%s.done" % (folder, name)
+    # It waits from now on: its time is shown as the age of what waits.
+    os.utime(done, follow_symlinks=False)
+    os.rename(done, "%s/%s.ready" % (folder, name))
 
 
 def _descending(name: str) -> int:

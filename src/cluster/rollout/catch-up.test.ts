@@ -60,6 +60,7 @@ function createBehind(
           lastFailed: null,
           waiting: 0,
           waitingBytes: 0,
+          waitingSince: null,
         },
         slots: postgres.slots.map((slot) =>
           slot.name === 'node_3' ? { ...slot, active: false, walStatus: 'lost' } : slot,

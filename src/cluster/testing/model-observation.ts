@@ -148,7 +148,14 @@ function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservatio
     archiver:
       node.inRecovery || node.files.pgbackrestConf === null
         ? null
-        : { state: 'archiving', failed: 0, lastFailed: null, waiting: 0, waitingBytes: 0 },
+        : {
+            state: 'archiving',
+            failed: 0,
+            lastFailed: null,
+            waiting: 0,
+            waitingBytes: 0,
+            waitingSince: null,
+          },
     weakCommits: [],
     replayPaused: false,
     lsn: formatLsn(node.lsn + (cluster.isStreaming(node) ? skew(node) : 0)),
