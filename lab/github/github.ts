@@ -5,7 +5,7 @@ import { FaultQueue } from './fault.ts';
 import type { Contents } from './git.ts';
 import { addReaction } from './reaction-route.ts';
 import { Scenario } from './scenario.ts';
-import type { JournalEntry, Listener } from './server.ts';
+import type { JournalEntry, Latency, Listener } from './server.ts';
 import { listen } from './server.ts';
 import type { Schemas, Urls, World } from './shape.ts';
 import { buildComment, buildIssue, buildReaction } from './shape.ts';
@@ -24,8 +24,8 @@ export interface GitHubOptions {
   readonly private?: boolean;
   /** A loopback port; a free one by default. */
   readonly port?: number;
-  /** The maximum latency of a request and of its answer, in ms; 0 by default. */
-  readonly latency?: number;
+  /** 0 by default. */
+  readonly latency?: Latency;
 }
 
 /** A GitHub of one repository. */

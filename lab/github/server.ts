@@ -40,6 +40,9 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** In ms: the most that a request takes, and its answer, random for each; or how long each call takes, always the same. */
+export type Latency = number | { readonly perCall: number };
+
 /** The server's data. */
 export interface ServerParts {
   readonly state: State;
@@ -47,8 +50,7 @@ export interface ServerParts {
   readonly journal: JournalEntry[];
   /** The addresses in answers; read after the port is known. */
   readonly urls: () => Urls;
-  /** The maximum latency of a request and of its answer, in ms; random for each. */
-  readonly latency: number;
+  readonly latency: Latency;
   /** Called after every request that changed the state. */
   readonly save: () => void;
 }
@@ -174,8 +176,10 @@ async function answerRequest({ parts, request, response, limits }: Exchange): Pr
   }
 }
 
-async function simulateLatency(latency: number): Promise<void> {
-  if (latency > 0) await sleep(Math.random() * latency);
+/** Waits for one way of a call. */
+async function simulateLatency(latency: Latency): Promise<void> {
+  const ms = typeof latency === 'number' ? Math.random() * latency : latency.perCall / 2;
+  if (ms > 0) await sleep(ms);
 }
 
 interface RouteCall {
