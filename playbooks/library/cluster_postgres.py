@@ -173,7 +173,7 @@ def main() -> None:
             "backup_type": {"type": "str", "choices": ["full", "incremental"]},
             # Verify only: {"token", "written", "roles", "databases", "names"}.
             "canary": {"type": "dict"},
-            # Record only: {"ended", "restoredTo", "seconds", "bytes"}.
+            # Record only: {"ended", "restoredTo", "seconds", "bytes", "commitAge"}.
             "rehearsal": {"type": "dict"},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},

@@ -11,7 +11,7 @@ from postgres_cluster.command import Problem
 from postgres_cluster.spec import Spec, leaves_work
 
 SPEC = Spec("orders", "node-1", "postgres:17", [], None, None, "", "", step="record")
-RECORD = {"ended": 1795740363, "restoredTo": 1795740000, "seconds": 840, "bytes": 24 * 1024**3}
+RECORD = {"ended": 1795740363, "restoredTo": 1795740000, "seconds": 840, "bytes": 24 * 1024**3, "commitAge": 41}
 
 
 class Rehearsal(unittest.TestCase):
@@ -36,11 +36,20 @@ class Rehearsal(unittest.TestCase):
         self.assertFalse(rehearsal.record(SPEC, RECORD).changed)
         self.assertEqual(rehearsal.observe_rehearsal(), RECORD)
 
+    def test_what_an_earlier_version_recorded_has_no_age_of_its_newest_commit(self):
+        earlier = {name: value for name, value in RECORD.items() if name != "commitAge"}
+        expected = {**earlier, "commitAge": None}
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(rehearsal.json.dumps(earlier))
+        self.assertEqual(rehearsal.observe_rehearsal(), expected)
+        self.assertTrue(rehearsal.record(SPEC, expected).changed)
+        self.assertEqual(rehearsal.observe_rehearsal(), expected)
+
     def test_a_copy_goes_on(self):
         self.assertTrue(leaves_work("record"))
 
     def test_anything_else_is_none(self):
-        changes = [("ended", None), ("ended", "1"), ("seconds", -1), ("bytes", 1.5), ("restoredTo", True), ("ended", 2**41)]
+        changes = [("ended", None), ("ended", "1"), ("seconds", -1), ("bytes", 1.5), ("restoredTo", True), ("ended", 2**41), ("commitAge", -1), ("commitAge", "41")]
         for text in ["", "{}", "[]", "null", *(rehearsal.json.dumps({**RECORD, name: value}) for name, value in changes)]:
             with self.subTest(text):
                 with open(self.path, "w", encoding="utf-8") as file:

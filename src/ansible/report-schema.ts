@@ -278,7 +278,13 @@ const observation = object({
     imageLacks: list(wholeNumber(0, 999), 100).nullable(),
   }).nullable(),
   backup: backup.nullable(),
-  rehearsal: object({ ended: moment, restoredTo: moment, seconds: size, bytes: size }).nullable(),
+  rehearsal: object({
+    ended: moment,
+    restoredTo: moment,
+    seconds: size,
+    bytes: size,
+    commitAge: size.nullable(),
+  }).nullable(),
 }) satisfies z.ZodType<NodeObservation>;
 
 const proof = object({

@@ -47,6 +47,11 @@ export interface RehearsalRecord {
   readonly seconds: number;
   /** Size of the restored database, in bytes. */
   readonly bytes: number;
+  /**
+   * How old the newest commit in the restored database was at the moment that was restored, in seconds; null if that is not
+   * known, as in what an earlier version recorded.
+   */
+  readonly commitAge: number | null;
 }
 
 /** Returns the last rehearsal that any of the nodes knows of: one that was away then remembers an older one. */

@@ -280,13 +280,16 @@ function explainTime({ inputs }: Job): string {
 }
 
 function buildRecord(
-  { bytes, verifySeconds }: Verification,
+  { bytes, verifySeconds, lastCommit }: Verification,
   { canary, began }: { canary: Canary; began: number },
 ): RehearsalRecord {
+  const restoredTo = toSeconds(new Date(canary.written));
   return {
     ended: toSeconds(new Date()),
-    restoredTo: toSeconds(new Date(canary.written)),
+    restoredTo,
     seconds: Math.max(0, Math.round((performance.now() - began) / 1000) - verifySeconds),
     bytes,
+    // Its own commit is the canary's, a little before that moment.
+    commitAge: lastCommit === null ? null : Math.max(0, restoredTo - lastCommit),
   };
 }

@@ -222,11 +222,20 @@ describe('the last rehearsal', () => {
 
   test.each<[string, Parameters<typeof render>, string | null]>([
     ['is not known', [null], null],
-    ['is recent', [{}], 'Rehearsed 2 days ago: restored to 20 Nov 02:40 UTC in 14 min (24.0 GiB).'],
+    [
+      'is recent',
+      [{}],
+      'Rehearsed 2 days ago: restored to 20 Nov 02:40 UTC in 14 min (24.0 GiB, newest commit 41 s old then).',
+    ],
+    [
+      'was recorded by an earlier version',
+      [{ commitAge: null }],
+      'Rehearsed 2 days ago: restored to 20 Nov 02:40 UTC in 14 min (24.0 GiB).',
+    ],
     [
       'was today',
-      [{ ended: NOW - 7200, restoredTo: at('2026-11-22T01:00:00Z') }],
-      'Rehearsed 2 h ago: restored to 01:00 UTC in 14 min (24.0 GiB).',
+      [{ ended: NOW - 7200, restoredTo: at('2026-11-22T01:00:00Z'), commitAge: 0 }],
+      'Rehearsed 2 h ago: restored to 01:00 UTC in 14 min (24.0 GiB, newest commit less than 1 s old then).',
     ],
     ['is a month old', [{ ended: NOW - 35 * DAY }, KEPT], 'Rehearsed 35 days ago: restored to'],
     ['is older', [{ ended: NOW - 40 * DAY }, KEPT], 'Last rehearsed 40 days ago.'],

@@ -19,7 +19,7 @@ import { renderRehearsalGone, renderRehearsalRemark } from './rehearsal-remark.t
 const GIB = 1024 ** 3;
 const LAST = {
   ...{ ended: at('2026-11-15T03:01:00Z'), restoredTo: at('2026-11-15T02:40:00Z') },
-  ...{ seconds: 820, bytes: 23.5 * GIB },
+  ...{ seconds: 820, bytes: 23.5 * GIB, commitAge: null },
 };
 
 const DONE: RehearsalReport = {
@@ -38,7 +38,7 @@ const DONE: RehearsalReport = {
   },
   record: {
     ...{ ended: at('2026-11-22T03:01:00Z'), restoredTo: at('2026-11-22T02:40:03Z') },
-    ...{ seconds: 840, bytes: 24 * GIB },
+    ...{ seconds: 840, bytes: 24 * GIB, commitAge: 0 },
   },
   last: LAST,
   seconds: { making: 190, removing: 95 },

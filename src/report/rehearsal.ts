@@ -9,6 +9,7 @@ import { renderFailure } from './failure.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
 import { type Headline, renderHeadline } from './headline.ts';
 import { countNoun, renderCode, renderTable, renderText, shortenText } from './markdown.ts';
+import { describeCommitAge } from './rehearsed.ts';
 
 /**
  * What a rehearsal does, in this order. `preparing`: removes what an earlier rehearsal left, writes the canary and archives
@@ -201,7 +202,7 @@ function listFacts(report: RehearsalReport): Fact[] {
   const { cluster, backup, walAge, canary, verification, record, progress } = report;
   const place = renderPlace({ ...backup, path: locateRepository({ ...backup, cluster }) });
   const facts: (Fact | null)[] = [
-    record && ['Restored to', formatSecond(record.restoredTo)],
+    record && ['Restored to', renderMoment(record)],
     record === null && canary !== null ? ['Restore to', renderInstant(canary.written)] : null,
     record && ['Time', renderTime(record, report)],
     ['Backup', verification === null ? place : `${renderCode(verification.backup)} in ${place}`],
@@ -219,6 +220,9 @@ function listFacts(report: RehearsalReport): Fact[] {
   ];
   return facts.filter((fact) => fact !== null);
 }
+
+const renderMoment = ({ restoredTo, commitAge }: RehearsalRecord): string =>
+  `${formatSecond(restoredTo)}${commitAge === null ? '' : `, ${describeCommitAge(commitAge)}`}`;
 
 /** Renders a moment in RFC 3339 to the second. */
 const renderInstant = (instant: string): string =>

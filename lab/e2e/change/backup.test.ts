@@ -334,7 +334,7 @@ test('a rehearsal restores the cluster to a node that is verified and removed, a
   const { event, number } = openPullRequest(cluster.world, 'rehearsed');
   requireSuccess(await cluster.world.run(event, INPUTS));
   const comment = cluster.world.github.listComments(number)[0]?.body ?? '';
-  expect(comment).toMatch(/Rehearsed .*restored to/);
+  expect(comment).toMatch(/Rehearsed .*restored to .*, newest commit .* old then\)\./);
 });
 
 test('a damaged backup fails its rehearsal, which opens an issue; the next success closes it', async () => {
@@ -372,7 +372,12 @@ test('another cluster is restored to a moment, once that is one that the backups
   const early = await deploy(world, 'restore-early', inputs('2020-01-01T00:00:00Z'));
   expect(early.result.conclusion, early.result.log).toBe('failure');
   const refusal = early.result.annotations.map(({ message }) => message).join('\n');
-  expect(refusal).toMatch(/2020-01-01/);
+  const time = /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/.source;
+  expect(refusal).toMatch(
+    new RegExp(
+      `cannot be restored to 2020-01-01 00:00:00 UTC: its backups allow times from ${time} \\(the end of the oldest backup\\) to ${time}`,
+    ),
+  );
 
   const { result } = await deploy(world, 'restore', inputs(moment));
   requireSuccess(result);

@@ -173,6 +173,7 @@ test('the nodes of the cluster remember it', async () => {
     restoredTo: 1_795_740_000,
     seconds: 840,
     bytes: 2 ** 34,
+    commitAge: 1,
   };
   const record = { kind: 'record', nodes: ['node-1'], primary: 'node-1', rehearsal } as const;
   const work = { primary: 'node-1', steps: [record], prove: false };

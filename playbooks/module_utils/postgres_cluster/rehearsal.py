@@ -13,7 +13,8 @@ from .spec import Outcome, Spec
 from .volume import require_mounted
 
 REHEARSAL = ROOT + "/rehearsal.json"
-# The most that the action reads (src/ansible/report-schema.ts).
+# The most that the action reads (src/ansible/report-schema.ts). What an earlier version recorded has no age of its newest commit.
+OPTIONAL = "commitAge"
 MOST = {"ended": 2**40, "restoredTo": 2**40, "seconds": 2**53 - 1, "bytes": 2**53 - 1}
 
 
@@ -26,17 +27,21 @@ def record(spec: Spec, rehearsal: Dict[str, Any]) -> Outcome:
     return Outcome(write_text(REHEARSAL, json.dumps(document, sort_keys=True, indent=2) + "\n"))
 
 
-def observe_rehearsal() -> Optional[Dict[str, int]]:
+def observe_rehearsal() -> Optional[Dict[str, Optional[int]]]:
     """Returns the rehearsal that this node remembers; None without one, or if the file is not what `record` writes."""
     return select(read_json(REHEARSAL))
 
 
-def select(found: Any) -> Optional[Dict[str, int]]:
-    """Returns the four numbers of a rehearsal; None if one of them is missing or is no such number."""
-    if not isinstance(found, dict):
+def select(found: Any) -> Optional[Dict[str, Optional[int]]]:
+    """Returns the numbers of a rehearsal; None if one of them is missing or is no such number. OPTIONAL may be missing or None."""
+    if not isinstance(found, dict) or not all(is_whole(found.get(name), most) for name, most in MOST.items()):
         return None
-    for name, most in MOST.items():
-        value = found.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-            return None
-    return {name: found[name] for name in MOST}
+    age = found.get(OPTIONAL)
+    if age is not None and not is_whole(age, 2**53 - 1):
+        return None
+    return {**{name: found[name] for name in MOST}, OPTIONAL: age}
+
+
+def is_whole(value: Any, most: int) -> bool:
+    """Whether a value is a whole number from 0 to `most`."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most

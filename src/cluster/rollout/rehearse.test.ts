@@ -56,7 +56,7 @@ test.each<[string, NodeObservation[], string]>([
 });
 
 test('every node that answers remembers the rehearsal', () => {
-  const rehearsal = { ended: 30, restoredTo: 20, seconds: 5, bytes: 100 };
+  const rehearsal = { ended: 30, restoredTo: 20, seconds: 5, bytes: 100, commitAge: 1 };
   expect(planRecord([primary, replica], rehearsal)).toMatchObject({
     steps: [{ kind: 'record', nodes: ['node-1', 'node-2'], primary: 'node-1', rehearsal }],
   });
