@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DesiredCluster } from '../../../src/cluster/desired.ts';
-import type { Canary } from '../../../src/cluster/rehearsal.ts';
+import { type Canary, QUIET_SETTINGS } from '../../../src/cluster/rehearsal.ts';
 import { createBackup, createSource } from '../../../src/cluster/testing/fixtures.ts';
 import { configure, type DriveOptions, runPlaybook } from '../../playbooks/drive.ts';
 import { DISK_GIB, type Hosts, startHosts } from '../../playbooks/hosts.ts';
@@ -77,6 +77,7 @@ const query = (number: 1 | 2, sql: string, database = 'postgres'): Promise<strin
 const rehearse = (): DriveOptions =>
   buildOptions(2, {
     name: NAMES[2],
+    settings: { shared_buffers: '64MB', ...QUIET_SETTINGS },
     restore: {
       from: createSource({ bucket: BUCKET, cluster: 'orders', endpoint: hosts.s3?.endpoint ?? '' }),
       time: canary.written,
@@ -104,6 +105,16 @@ beforeAll(async () => {
     'CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items SELECT n, md5(n::text) FROM generate_series(1, 20000) n; CREATE TABLE marks (name text)',
     'shop',
   );
+  await query(
+    1,
+    "CREATE SUBSCRIPTION feed CONNECTION 'host=127.0.0.1 port=1 dbname=x' PUBLICATION p WITH (connect = false, slot_name = 'feed'); ALTER SUBSCRIPTION feed ENABLE",
+    'shop',
+  );
+  await query(
+    1,
+    "CREATE DATABASE sorted TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'en_US.utf8'",
+  );
+  await query(1, 'CREATE TABLE words (word text UNIQUE)', 'sorted');
 });
 afterAll(async () => {
   await hosts?.destroy();
@@ -133,14 +144,23 @@ test('the rehearsal restores up to the canary, verifies everything, and its proo
   expect(steps.map(({ kind }) => kind).at(-1)).toBe('verify');
   const [line] = done.proof;
   expect(line?.problem, done.output).toBeNull();
-  expect(line?.verification).toMatchObject({ backup: expect.stringMatching(/F$/), databases: 4 });
+  expect(line?.verification).toMatchObject({ backup: expect.stringMatching(/F$/), databases: 5 });
   expect(line?.verification?.relations).toBeGreaterThan(400);
   expect(line?.verification?.method).toBe('pg_amcheck');
   expect(line?.verification?.bytes).toBeGreaterThan(20_000_000);
   expect(line?.verification?.lastCommit).toBeLessThanOrEqual(Date.parse(canary.written) / 1000);
   expect(await query(2, 'SELECT count(*) FROM items', 'shop')).toBe('20000');
   expect(await query(2, 'SELECT count(*) FROM marks', 'shop')).toBe('0');
-  expect(done.notes.map(({ note }) => note).join('\n')).not.toMatch(/no transaction after/);
+  const notes = done.notes.map(({ note }) => note).join('\n');
+  expect(notes).not.toMatch(/no transaction after|glibc/);
+  expect(notes).toMatch(/subscriptions disabled: "feed"/);
+  // Nor would it connect if somebody enabled it.
+  const workers =
+    "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'logical replication%'";
+  expect(await query(1, workers)).not.toBe('0');
+  expect(await query(2, workers)).toBe('0');
+  // The extension is not loaded.
+  expect(await query(2, 'SHOW cron.launch_active_jobs')).toBe('off');
 
   // The proof has written a value of its own, and the step still knows that it is done.
   const again = await configure(rehearse());
@@ -156,6 +176,8 @@ test('damage and a difference are found, and named in one message', async () => 
     'node-2',
     `docker stop postgres-${NAMES[2]} && rm ${ROOT}/verified.json && head -c 64 /dev/urandom | dd of=${ROOT}/data/${path} bs=1 seek=12000 conv=notrunc && docker start postgres-${NAMES[2]} && until docker exec postgres-${NAMES[2]} pg_isready; do sleep 0.2; done`,
   );
+  // As if an older library had written it.
+  await query(2, "UPDATE pg_database SET datcollversion = '2.36' WHERE datname = 'sorted'");
   const other = { ...canary, roles: canary.roles + 1 };
   const verify = { kind: 'verify', nodes: ['node-1'], primary: 'node-1', canary: other } as const;
   const work = { primary: 'node-1', steps: [verify], prove: false };
@@ -165,6 +187,9 @@ test('damage and a difference are found, and named in one message', async () => 
     new RegExp(`there are ${canary.roles} roles, expected ${canary.roles + 1}`),
   );
   expect(failures[0]?.message).toMatch(/the value of the latest proof is/);
+  expect(failures[0]?.message).toMatch(
+    /not to be trusted: sorted: glibc 2\.41 instead of 2\.36 \(en_US\.utf8\), 1 to rebuild/,
+  );
 });
 
 test('the nodes of the cluster remember it', async () => {
