@@ -74,10 +74,15 @@ async function fill(bytes: number): Promise<void> {
   tell(`the database has ${((await read()) / GB).toFixed(2)} GB`);
 }
 
+const show = (times: readonly number[]) => times.map((time) => time.toFixed(1)).join(' and ');
+
 interface Times {
   readonly backup: number;
   readonly restore: number;
 }
+
+/** Both are measured twice, in turns, and the better time counts: the second one to read a file finds it in memory. */
+const ROUNDS = [1, 2];
 
 /** Measures backup and restore by pgBackRest alone and by the action, in a repository of their own; at the end the data is restored. */
 async function compare(prefix: string): Promise<{ bare: Times; action: Times }> {
@@ -85,39 +90,47 @@ async function compare(prefix: string): Promise<{ bare: Times; action: Times }> 
   const backup = { kind: 'backup', nodes: [NODE], primary: NODE, type: 'full' } as const;
   await perform(listArchiveSteps(testbed), desired);
   const options = `--config=/etc/postgresql-cluster/pgbackrest.conf --stanza=orders --log-level-console=error`;
-  const bareBackup = await measure(
-    `docker exec postgres-orders ${PGBACKREST} ${options} --type=full backup`,
-  );
-  const actionBackup = await perform([backup], desired);
+  const backups = { bare: [] as number[], action: [] as number[] };
+  for (const _ of ROUNDS) {
+    const command = `docker exec postgres-orders ${PGBACKREST} ${options} --type=full backup`;
+    backups.bare.push(await measure(command));
+    backups.action.push(await perform([backup], desired));
+  }
   const [stanza] = JSON.parse(
     await onNode(`docker exec postgres-orders ${PGBACKREST} ${options} --output=json info`),
   );
   const { label, info } = stanza.backup.at(-1);
   tell(
-    `${prefix}: ${(info.size / GB).toFixed(2)} GB, ${(info.repository.delta / GB).toFixed(2)} GB in the bucket; backup ${bareBackup.toFixed(1)} s with pgBackRest alone, ${actionBackup.toFixed(1)} s with the action`,
+    `${prefix}: ${(info.size / GB).toFixed(2)} GB, ${(info.repository.delta / GB).toFixed(2)} GB in the bucket; backup ${show(backups.bare)} s with pgBackRest alone, ${show(backups.action)} s with the action`,
   );
 
   const [image = '', user = ''] = (
     await onNode(`docker inspect -f '{{.Config.Image}} {{.Config.User}}' postgres-orders`)
   ).split(' ');
   await onNode(`cp -a ${ROOT}/etc ${ROOT}/etc.bare`);
-  await loseData(testbed);
-  const bareRestore = await measure(
-    [
-      `install -d -m 700 -o ${user.split(':')[0]} ${ROOT}/data.bare`,
-      `docker run --rm --network host --user ${user} -v ${ROOT}/data.bare:${ROOT}/data -v ${ROOT}/etc.bare:/etc/postgresql-cluster:ro -v /opt/pgbackrest:/opt/pgbackrest:ro --entrypoint ${PGBACKREST} ${image} ${options} --set=${label} --type=none --process-max=$(nproc) restore`,
-      `sync --file-system ${ROOT}/data.bare`,
-    ].join(' && '),
-  );
-  await onNode(`rm -rf ${ROOT}/data.bare ${ROOT}/etc.bare`);
-  const restore = restoreStep(testbed, { desired, time: null });
-  const actionRestore = await perform([restore], desired);
+  const restores = { bare: [] as number[], action: [] as number[] };
+  for (const _ of ROUNDS) {
+    await loseData(testbed);
+    restores.bare.push(
+      await measure(
+        [
+          `install -d -m 700 -o ${user.split(':')[0]} ${ROOT}/data.bare`,
+          `docker run --rm --network host --user ${user} -v ${ROOT}/data.bare:${ROOT}/data -v ${ROOT}/etc.bare:/etc/postgresql-cluster:ro -v /opt/pgbackrest:/opt/pgbackrest:ro --entrypoint ${PGBACKREST} ${image} ${options} --set=${label} --type=none --process-max=$(nproc) restore`,
+          `sync --file-system ${ROOT}/data.bare`,
+        ].join(' && '),
+      ),
+    );
+    await onNode(`rm -rf ${ROOT}/data.bare`);
+    const restore = restoreStep(testbed, { desired, time: null });
+    restores.action.push(await perform([restore], desired));
+  }
+  await onNode(`rm -rf ${ROOT}/etc.bare`);
   tell(
-    `${prefix}: restore ${bareRestore.toFixed(1)} s with pgBackRest alone, ${actionRestore.toFixed(1)} s with the action`,
+    `${prefix}: restore ${show(restores.bare)} s with pgBackRest alone, ${show(restores.action)} s with the action`,
   );
   return {
-    bare: { backup: bareBackup, restore: bareRestore },
-    action: { backup: actionBackup, restore: actionRestore },
+    bare: { backup: Math.min(...backups.bare), restore: Math.min(...restores.bare) },
+    action: { backup: Math.min(...backups.action), restore: Math.min(...restores.action) },
   };
 }
 
