@@ -273,6 +273,9 @@ has_copy=''
 [ ! -e "$cipher_file" ] || has_copy=yes
 if has "$production_secrets" BACKUP_CIPHER_KEY; then
   kept 'secret BACKUP_CIPHER_KEY of production'
+  [ -z "$cipher_file" ] ||
+    todo "the key of the backups is there already, and GitHub does not show it: whether $cipher_file has the same is not known. Keep the copy that was made with it"
+  has_copy=''
   [ -z "$rotate" ] ||
     todo 'the key of the backups stays, because nothing can change it in a repository that exists: docs/how-to/back-up-and-restore.md, Encrypt'
 elif [ -n "$cipher_file" ]; then

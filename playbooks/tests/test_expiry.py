@@ -39,7 +39,8 @@ class Expiry(unittest.TestCase):
         self.write()
         expiry.hold_expiry()
         held = self.read()
-        self.assertEqual(expiry.hold_expiry(), [])
+        # A run that was cut may not have said so.
+        self.assertEqual(len(expiry.hold_expiry()), 1)
         self.assertEqual(self.read(), held)
 
     def test_the_file_of_an_encrypted_repository_stays_with_its_owner(self):

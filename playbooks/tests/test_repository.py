@@ -262,8 +262,8 @@ class Observation(unittest.TestCase):
             for left, expected in [("0/3000050", 1), ("0/3000048", 0)]:
                 with open(data + "/pg_wal/00000002.history", "w", encoding="utf-8") as file:
                     file.write("1\t%s\tbefore 2026-11-27 00:00:00+00\n" % left)
-                seen = self.observe({"inRecovery": False}, backups=[BACKUP])["backups"]
-                self.assertEqual(len(seen), expected, left)
+                seen = self.observe({"inRecovery": False}, backups=[BACKUP])
+                self.assertEqual((len(seen["backups"]), len(seen["abandoned"])), (expected, 1 - expected), left)
             later = {**BACKUP, "startWal": "000000020000000000000003"}
             (own,) = self.observe({"inRecovery": False}, backups=[BACKUP, later])["backups"]
             self.assertNotIn("stop", own)

@@ -104,6 +104,9 @@ class Choose(unittest.TestCase):
                 choice = self.choose(stanza(older, on(timeline, stop)), None, branch=self.BRANCH)
                 self.assertEqual(choice.label, "20261127-004601F" if is_chosen else "20261126-023001F")
         # A restore to 3 from 1, where 2 had been: nothing of 2 is on the way.
+        # A second restore, to a moment before the first one's, on the way to the newest timeline.
+        earlier = restore_branch.parse_branch("00000003.history", "1\t0/6000000\tx\n2\t0/3000000\ty\n")
+        self.assertEqual(earlier, restore_branch.Branch(3, {1: 0x3000000, 2: 0x3000000}))
         skipping = restore_branch.parse_branch("00000003.history", "1\t0/6000000\tx\n")
         choice = self.choose(stanza(older, on(2, "0/4000050")), None, branch=skipping)
         self.assertEqual(choice.label, "20261126-023001F")

@@ -41,6 +41,7 @@ const createBackups = (): BackupObservation => ({
       missingSince: 1_795_310_000,
     },
   ],
+  abandoned: [],
   oldestWal: '000000010000000000000003',
   newestWal: '000000010000000000000042',
   walBytes: 64_424_509_440,

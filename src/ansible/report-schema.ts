@@ -114,22 +114,25 @@ const fileSystem = object({
   freeBytes: size,
 });
 
+const backups = list(
+  object({
+    label: backupLabel,
+    type: oneOf(['full', 'diff', 'incr']),
+    started: moment,
+    ended: moment,
+    databaseBytes: size,
+    repositoryBytes: size,
+    damaged: flag,
+    missingSince: moment.nullable(),
+  }),
+  400,
+);
+
 const backup = object({
   problem: prose(2_000).nullable(),
   systemIdentifier: systemIdentifier.nullable(),
-  backups: list(
-    object({
-      label: backupLabel,
-      type: oneOf(['full', 'diff', 'incr']),
-      started: moment,
-      ended: moment,
-      databaseBytes: size,
-      repositoryBytes: size,
-      damaged: flag,
-      missingSince: moment.nullable(),
-    }),
-    400,
-  ),
+  backups,
+  abandoned: backups.default([]),
   oldestWal: walFile.nullable(),
   newestWal: walFile.nullable(),
   walBytes: size.nullable(),

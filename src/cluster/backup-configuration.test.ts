@@ -43,7 +43,7 @@ describe('pgbackrest.conf', () => {
       cmd=/opt/pgbackrest/pgbackrest
 
       [global:backup]
-      archive-timeout=3600
+      archive-timeout=1800
 
       [orders]
       pg1-path=/var/lib/postgresql-cluster/data

@@ -206,14 +206,33 @@ describe('the gaps', () => {
 
 describe('a retention', () => {
   const predict = (retentionDays: number, day = '2026-11-27') =>
-    predictExpiry(BACKUPS, { retentionDays, at: at(`${day}T02:30:00Z`) });
+    predictExpiry({ backups: BACKUPS }, { retentionDays, at: at(`${day}T02:30:00Z`) });
 
   test('keeps the newest full backup that is older, and all later ones', () => {
     expect(predict(7)).toEqual({
       deleted: [BACKUPS[0], BACKUPS[1]],
       oldestKept: BACKUPS[2],
+      restorable: BACKUPS[2],
     });
-    expect(predict(1)).toEqual({ deleted: BACKUPS.slice(0, 4), oldestKept: BACKUPS[4] });
+    expect(predict(1)).toEqual({
+      deleted: BACKUPS.slice(0, 4),
+      ...{ oldestKept: BACKUPS[4], restorable: BACKUPS[4] },
+    });
+  });
+
+  test('counts backups of a branch that the cluster left, from which nothing can be restored', () => {
+    const [own, ...rest] = BACKUPS;
+    const abandoned = rest.filter((one) => one === BACKUPS[2]);
+    const backups = [own, ...rest.filter((one) => one !== BACKUPS[2])] as BackupRecord[];
+    const options = { retentionDays: 7, at: at('2026-11-27T02:30:00Z') };
+    expect(predictExpiry({ backups, abandoned }, options)).toEqual({
+      deleted: [BACKUPS[0], BACKUPS[1]],
+      oldestKept: BACKUPS[2],
+      restorable: BACKUPS[3],
+    });
+    expect(predictExpiry({ backups: [own as BackupRecord], abandoned }, options)).toMatchObject({
+      restorable: null,
+    });
   });
 
   test.each([
@@ -226,7 +245,10 @@ describe('a retention', () => {
   test('does not count an incremental backup as the oldest', () => {
     const [, incremental = backup('2026-11-09', 'incr')] = BACKUPS;
     expect(
-      predictExpiry([incremental], { retentionDays: 1, at: at('2026-11-27T02:30:00Z') }),
+      predictExpiry(
+        { backups: [incremental] },
+        { retentionDays: 1, at: at('2026-11-27T02:30:00Z') },
+      ),
     ).toBeNull();
   });
 });

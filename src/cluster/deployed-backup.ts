@@ -134,6 +134,8 @@ export interface Expiry {
   readonly deleted: readonly BackupRecord[];
   /** The oldest backup that is left. */
   readonly oldestKept: BackupRecord;
+  /** The oldest one that is left and that a recovery of this cluster can begin with; null without one. */
+  readonly restorable: BackupRecord | null;
 }
 
 const DAY = 24 * 3600;
@@ -144,17 +146,25 @@ const DAY = 24 * 3600;
  * (`expireTimeBasedBackup` in expire.c), so that every moment within the retention can be restored.
  */
 export function predictExpiry(
-  backups: readonly BackupRecord[],
+  found: Pick<BackupObservation, 'backups' | 'abandoned'>,
   { retentionDays, at }: { retentionDays: number; at: number },
 ): Expiry | null {
-  const kept = backups.findLastIndex(
+  const all = listAllBackups(found);
+  const kept = all.findLastIndex(
     ({ type, ended }) => type === 'full' && ended < at - retentionDays * DAY,
   );
-  const oldestKept = backups[kept];
-  return oldestKept === undefined || kept === 0
-    ? null
-    : { deleted: backups.slice(0, kept), oldestKept };
+  const oldestKept = all[kept];
+  if (oldestKept === undefined || kept === 0) return null;
+  const restorable = found.backups.find(({ started }) => started >= oldestKept.started) ?? null;
+  return { deleted: all.slice(0, kept), oldestKept, restorable };
 }
+
+/** Returns all backups in the repository, also those that no recovery of this cluster can begin with, oldest first. */
+export const listAllBackups = ({
+  backups,
+  abandoned = [],
+}: Pick<BackupObservation, 'backups' | 'abandoned'>): readonly BackupRecord[] =>
+  [...backups, ...abandoned].sort((one, other) => one.started - other.started);
 
 /** Returns when the next backup is due after `now`, both in seconds since the epoch. */
 export function findNextBackup({ time }: Pick<BackupSchedule, 'time'>, now: number): number {

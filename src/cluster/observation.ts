@@ -155,8 +155,13 @@ export interface BackupObservation {
   readonly problem: string | null;
   /** Of the newest database in the repository; null without one. */
   readonly systemIdentifier: string | null;
-  /** Oldest first. */
+  /** Those with which a recovery of this cluster can begin, oldest first. */
   readonly backups: readonly BackupRecord[];
+  /**
+   * Those of a branch that the cluster left, by a restore into the same folder or a failover. They take room, and count when
+   * pgBackRest chooses what it deletes. A report of an earlier version has none.
+   */
+  readonly abandoned?: readonly BackupRecord[];
   /** The oldest and newest WAL segments of the newest database, e.g. `000000010000000000000003`; null without any. */
   readonly oldestWal: string | null;
   readonly newestWal: string | null;

@@ -106,7 +106,7 @@ describe('a scheduled run', () => {
     [
       'of another encrypted source',
       [{ backupCipherKey: 'b' }, { backup: ENCRYPTED, from: SOURCE }],
-      'restore-cipher-key (give it also if it is the same as backup-cipher-key).',
+      'restore-cipher-key (give it also if it is the same as backup-cipher-key, or remove restore from the cluster file once a node holds data).',
     ],
   ])('lacks the key %s', async (_, [secrets, spec], missing) => {
     await endDeploy('neutral');

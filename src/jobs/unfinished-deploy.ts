@@ -27,7 +27,9 @@ function listMissing({ spec, secrets }: Job['inputs']): string[] {
   // A restore that was cut is begun again, and falls back to the key of the backups. Only the deploy's job knows whether the
   // source has that key.
   const needsOther = from !== null && from.cipher !== 'none' && !(isOwn && isEncrypted);
-  const remark = isEncrypted ? ' (give it also if it is the same as backup-cipher-key)' : '';
+  const remark = isEncrypted
+    ? ' (give it also if it is the same as backup-cipher-key, or remove restore from the cluster file once a node holds data)'
+    : '';
   return [
     ...Object.entries(NEEDED)
       .filter(([, secret]) => secrets[secret] === '')

@@ -6,6 +6,7 @@ import {
   findNextBackup,
   findWindow,
   isSameRepository,
+  listAllBackups,
   predictExpiry,
 } from '../cluster/deployed-backup.ts';
 import type { BackupObservation, BackupRecord, NodeObservation } from '../cluster/observation.ts';
@@ -102,7 +103,10 @@ export function renderBackupState(report: BackupReport, now: number): string {
   }
   const { from, until } = window;
   const gap = found.dropped === null ? '' : ' (WAL is missing after that)';
-  const bytes = found.backups.reduce((sum, { repositoryBytes }) => sum + repositoryBytes, 0);
+  const bytes = listAllBackups(found).reduce(
+    (sum, { repositoryBytes }) => sum + repositoryBytes,
+    0,
+  );
   const parts = [
     `newest ${formatMoment(newest.ended, now)} UTC (${describeType(newest)}, ${formatAge(newest.ended, now)})`,
     `restorable from ${formatMoment(from, now)} to ${formatMoment(until, from)} UTC${describeGaps(found.backups, now)}${gap}`,
@@ -177,8 +181,8 @@ function findBeginning(
 ): number | null {
   const isOther = deployed === null || !isSameRepository(deployed, { backup, cluster });
   if (isOther || found === null || found.dropped !== null) return null;
-  const expiry = predictExpiry(found.backups, { retentionDays: backup.retentionDays, at: now });
-  return (expiry?.oldestKept ?? found.backups[0])?.ended ?? null;
+  const expiry = predictExpiry(found, { retentionDays: backup.retentionDays, at: now });
+  return (expiry === null ? found.backups[0] : expiry.restorable)?.ended ?? null;
 }
 
 /** Whether the cluster has backups or gets them. */
@@ -230,12 +234,19 @@ function describeRetention(
     return [`${change}: what is older is deleted after the next backup.`];
   }
   const at = findNextBackup(schedule, now);
-  const expiry = predictExpiry(backups, { retentionDays: after, at });
+  const all = listAllBackups(found);
+  const expiry = predictExpiry(found, { retentionDays: after, at });
   const when = `after the next backup (${formatMoment(at, now)} UTC)`;
-  if (expiry === null) return [`${change}: none of the ${backups.length} is deleted ${when}.`];
-  const { deleted, oldestKept } = expiry;
+  if (expiry === null) return [`${change}: none of the ${all.length} is deleted ${when}.`];
+  const { deleted, oldestKept, restorable } = expiry;
+  const from =
+    restorable === oldestKept
+      ? 'from that moment on'
+      : restorable === null
+        ? 'nothing before the next full backup'
+        : `from ${formatMoment(restorable.ended, now)} UTC on`;
   return [
-    `${change}: ${when}, backups before the full one of ${formatMoment(oldestKept.ended, now)} UTC are **deleted** (${deleted.length} of ${backups.length}). Restorable then: from that moment on.`,
+    `${change}: ${when}, backups before the full one of ${formatMoment(oldestKept.ended, now)} UTC are **deleted** (${deleted.length} of ${all.length}). Restorable then: ${from}.`,
   ];
 }
 

@@ -43,7 +43,7 @@ describe('describeProofFaults', () => {
   ])('%s', (_, node, options, isFault) => {
     expect(describeProofFaults(node, options)).toEqual(
       isFault
-        ? [expect.stringMatching(/^node-1 is the primary and archives nothing.* Deploy now/)]
+        ? [expect.stringMatching(/^node-1 is the primary and archives nothing.* Deploy once/)]
         : [],
     );
   });

@@ -47,7 +47,7 @@ export function describeProofFaults(
     ...describeArchiver(name, archiver, { isBounded: alert.hasBackups ?? false }),
     ...(alert.hasBackups === true && archivesNothing(node)
       ? [
-          `${name} is the primary and archives nothing, so what is committed now is in no backup: it has no backup settings, as the deploy that begins backups has not reached it yet. Deploy now: that begins them.`,
+          `${name} is the primary and archives nothing, so what is committed now is in no backup: it has no backup settings, as the deploy that begins backups has not reached it yet. Deploy once every node answers: that begins them.`,
         ]
       : []),
   ];

@@ -11,8 +11,8 @@ from .backup_layout import BACKREST_CONF, TOOLS
 from .layout import ETC
 
 PGBACKREST = TOOLS + "/pgbackrest"
-# S3 is asked for each folder, which has 256 segments: a million files take minutes.
-LIST_SECONDS = 600
+# S3 is asked for each folder, which has 256 segments. No other backup begins meanwhile.
+LIST_SECONDS = 120
 CHUNK = 2**20
 MAX_BYTES = 2**53 - 1
 # As pgBackRest writes it (src/command/repo/ls.c). A name cannot look like that: in JSON its quotes have a backslash.

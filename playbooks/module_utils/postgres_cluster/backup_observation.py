@@ -31,9 +31,14 @@ def observe_backup(cluster: str, postgres: Optional[Dict[str, Any]], archived: O
     newest = repository["backups"][-1]["label"] if repository["backups"] else None
     return {
         **repository,
-        "backups": [{key: value for key, value in item.items() if key not in ("startWal", "stop")} for item in backups],
+        "backups": [_describe(item) for item in backups],
+        "abandoned": [_describe(item) for item in repository["backups"] if item not in backups],
         "archivedAt": archived if archived is not None and archived >= int(begun) else None,
         "dropped": None if dropped is None else {"files": dropped["files"], "since": dropped["since"]},
         **observe_backup_runs(cluster),
         "walBytes": read_wal_bytes(cluster, newest),
     }
+
+
+def _describe(item: Dict[str, Any]) -> Dict[str, Any]:
+    return {key: value for key, value in item.items() if key not in ("startWal", "stop")}

@@ -16,6 +16,8 @@ MAX_NAMES = 10
 MAX_ENTRIES = 10
 MAX_DATABASES = 3
 MAX_NOTES = 20
+# A catalog may be large.
+READ_SECONDS = 120
 
 # template0 accepts no connections, so nothing is stored in it.
 # Columns that only some versions have are read from the row as JSON: 15 and 16 have `daticulocale`, 17 and later have
@@ -105,10 +107,10 @@ def read_orders(container: str, major: int) -> Optional[Orders]:
         else {"provider": "'c'", "version": VERSION_IN_14}
     )
     # The only other percent sign is in the LIKE pattern of VERSION_IN_14, which is inserted, not formatted.
-    databases = ask_once(container, DATABASES % columns)
+    databases = ask_once(container, DATABASES % columns, timeout=READ_SECONDS)
     if databases is None:
         return None
-    found = [(database, ask_once(container, STORED, database=database["name"])) for database in databases]
+    found = [(database, ask_once(container, STORED, timeout=READ_SECONDS, database=database["name"])) for database in databases]
     return describe_orders(found, major)
 
 

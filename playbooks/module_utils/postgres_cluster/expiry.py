@@ -21,16 +21,17 @@ LINE = "expire-auto=n"
 
 
 def hold_expiry() -> List[str]:
-    """Changes this node's pgbackrest.conf so that its backups delete none that expired; returns a sentence about that. Returns
-    [] if the file does not exist, or says so already."""
+    """Changes this node's pgbackrest.conf so that its backups delete none that expired; returns a sentence about that, [] without
+    such a file."""
     path = "%s/%s" % (ETC, BACKREST_CONF)
     conf = read_text(path)
-    if conf is None or read_option(conf, "expire-auto"):
+    if conf is None:
         return []
-    status = os.stat(path)
-    # It belongs to PostgreSQL's user if it has the key of an encrypted repository.
-    held = re.sub(r"^\[global\]$", "[global]\n" + LINE, conf, count=1, flags=re.MULTILINE)
-    write_text(path, held, status.st_mode & 0o7777, (status.st_uid, status.st_gid))
+    if not read_option(conf, "expire-auto"):
+        status = os.stat(path)
+        held = re.sub(r"^\[global\]$", "[global]\n" + LINE, conf, count=1, flags=re.MULTILINE)
+        # It belongs to PostgreSQL's user if it has the key of an encrypted repository.
+        write_text(path, held, status.st_mode & 0o7777, (status.st_uid, status.st_gid))
     days = read_option(conf, "repo1-retention-full")
     return [
         "its backup settings (retention_days: %s) are not those of the cluster file: until the next deploy, which writes them, no "

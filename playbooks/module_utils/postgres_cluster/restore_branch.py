@@ -67,9 +67,18 @@ def read_own_branch() -> Branch:
 
 
 def parse_branch(name: str, text: str) -> Branch:
-    """Returns what a history says: each line has a timeline, the LSN at which it was left, and a reason (timeline.c)."""
-    lines = [line.split() for line in text.splitlines()]
-    return Branch(int(name[:8], 16), {int(fields[0]): parse_lsn(fields[1]) for fields in lines if _is_entry(fields)})
+    """Returns what a history says: each line has a timeline, the LSN at which it was left, and a reason (timeline.c).
+
+    A later line may have an earlier LSN: a recovery that is to follow the newest timeline, and ends before the point where that
+    began, copies its history and adds a line. What lies between is on no way to the newest timeline.
+    """
+    ends: Dict[int, int] = {}
+    least = None
+    for fields in reversed([line.split() for line in text.splitlines()]):
+        if _is_entry(fields):
+            least = parse_lsn(fields[1]) if least is None else min(least, parse_lsn(fields[1]))
+            ends[int(fields[0])] = least
+    return Branch(int(name[:8], 16), dict(reversed(list(ends.items()))))
 
 
 def _is_entry(fields: List[str]) -> bool:

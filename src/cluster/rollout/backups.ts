@@ -101,16 +101,22 @@ function hasWantedFiles({ desired }: ClusterState, { files, host }: NodeObservat
 }
 
 /**
- * Says in a promotion whether the new primary keeps backups that expire until a deploy has written its files: they are of
- * another policy, as a node that was out of reach during a change still has the earlier one. Its retention may be shorter,
- * and only people decide that backups are deleted.
+ * Says in a promotion whether the new primary keeps backups that expire until a deploy has written its files: they name
+ * another repository or retention, as a node that was out of reach during a change still has the earlier one. Its retention may
+ * be shorter, and only people decide that backups are deleted.
  */
 export function keepExpired(
-  desired: DesiredCluster,
-  { files: { pgbackrestConf } }: NodeObservation,
+  { backup, name: cluster }: DesiredCluster,
+  { files }: NodeObservation,
 ): { readonly holdsExpiry?: true } {
-  const isOther = pgbackrestConf !== renderBackupFiles(desired).pgbackrestConf;
-  return pgbackrestConf !== null && isOther ? { holdsExpiry: true } : {};
+  if (files.pgbackrestConf === null) return {};
+  const deployed = readDeployedBackup(files);
+  const isCurrent =
+    deployed !== null &&
+    backup !== null &&
+    isSameRepository(deployed, { backup, cluster }) &&
+    deployed.retentionDays === backup.retentionDays;
+  return isCurrent ? {} : { holdsExpiry: true };
 }
 
 /** Whether the server archives as soon as there is something to archive to: its restart may wait for unreachable nodes. */

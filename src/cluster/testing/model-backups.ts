@@ -58,10 +58,14 @@ export function takeOverBackups(
   if (holdsExpiry) {
     const held = pgbackrestConf.replace(/^\[global\](?!\nexpire-auto)/m, '[global]\nexpire-auto=n');
     node.files = { ...node.files, pgbackrestConf: held };
-  } else if (pgbackrestConf !== renderBackupFiles(desired).pgbackrestConf) {
+  } else if (readPolicy(pgbackrestConf) !== readPolicy(renderBackupFiles(desired).pgbackrestConf)) {
     throw new Violation(`${node.name} deletes backups by the policy of an earlier deploy`);
   }
 }
+
+/** Returns the lines of pgbackrest.conf that say what is deleted where. */
+const readPolicy = (conf: string | null): string =>
+  `${readRepository(conf)} ${/^repo1-retention-full=.*$/m.exec(conf ?? '')?.[0]}`;
 
 /** Makes a backup. */
 export function backUp(cluster: ModelCluster, { nodes: [name], type }: StepOf<'backup'>): void {
