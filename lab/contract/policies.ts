@@ -27,8 +27,8 @@ const FREE = ['sts:GetCallerIdentity'];
 export const REFUSED = ['ec2:GetInstanceUefiData'];
 
 /**
- * What no recorded call shows. The cluster of the contract has no NAT gateway, and moto has no endpoint, so the provider
- * makes and removes none against it (the calls are those of the provider's sources). The product asks how far a volume's
+ * What no recorded call shows. The contract only plans a NAT gateway and an endpoint, so the provider
+ * makes and removes none against moto (the calls are those of the provider's sources). The product asks how far a volume's
  * growth is, and where the endpoint of the tunnel is. EC2 makes the endpoint's network interface with the caller's
  * permission. More is in statements.ts: the tunnel itself, and the role of the endpoint's service.
  */

@@ -1,0 +1,64 @@
+import type { ClusterSpec } from '../../src/cluster/spec.ts';
+import { createSource } from '../../src/cluster/testing/fixtures.ts';
+import { REGION } from './moto.ts';
+
+// The clusters of the contract.
+
+/** A new cluster. */
+export const SPEC: ClusterSpec = {
+  name: 'orders',
+  region: REGION,
+  image: 'postgres',
+  imageTag: '17',
+  instanceType: 't3.small',
+  replicaCount: 1,
+  ssh: { via: 'direct', endpointId: null, address: null },
+  sshCidrs: ['203.0.113.0/24'],
+  // A rule for clients on the port of the rule for replication makes moto return one for the other: planned only.
+  clientCidrs: [],
+  subnetIds: [],
+  network: { internetVia: 'public-addresses', avoidZones: [], dnsZoneId: null },
+  vpcCidr: '10.42.0.0/16',
+  tags: { Team: 'a' },
+  storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
+  clone: { from: 'primary', maxRate: null },
+  backup: null,
+  restore: null,
+  rehearsal: null,
+  snapshots: null,
+  instanceProfile: null,
+  settings: {},
+  primary: null,
+  synchronousReplicas: 0,
+};
+
+/** What most of a cluster can change to. */
+export const CHANGED: ClusterSpec = {
+  ...SPEC,
+  instanceType: 't3.medium',
+  replicaCount: 2,
+  // No second network: moto joins two rules of one port, and the first is gone.
+  tags: { Team: 'b' },
+  storage: { ...SPEC.storage, dataGib: 30, rootGib: 24 },
+};
+
+const BACKUP: ClusterSpec['backup'] = {
+  bucket: 'team-backups',
+  prefix: 'postgres',
+  retentionDays: 14,
+  schedule: { time: '02:30', fullOn: 'sunday' },
+  endpoint: null,
+  kmsKey: null,
+  cipher: 'none',
+  permissionsBoundary: null,
+};
+/** With backups. */
+export const BACKED_UP: ClusterSpec = { ...CHANGED, backup: BACKUP };
+/** A policy that moto has as AWS does. */
+export const BOUNDARY = 'arn:aws:iam::aws:policy/AmazonS3FullAccess';
+/** With a boundary for the nodes' role, and another repository to read. */
+export const BOUNDED: ClusterSpec = {
+  ...CHANGED,
+  backup: { ...BACKUP, permissionsBoundary: BOUNDARY },
+  restore: { from: createSource({ bucket: 'old-backups' }), time: null },
+};
