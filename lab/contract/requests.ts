@@ -102,7 +102,7 @@ function locate(kind: string, id: string): string {
 /** The ARNs of the things that the parameters name. */
 function listNamed(action: string, parameters: URLSearchParams): string[] {
   const found = [...parameters].flatMap(([name, value]) => {
-    // The name of a new key pair is none of an existing one.
+    // A new key pair has a name that no existing one has.
     if (name === 'KeyName' && action !== 'ec2:ImportKeyPair') return [locate('key-pair', value)];
     const kind = KINDS[/^([a-z]+)-[0-9a-f]{8,17}$/.exec(value)?.[1] ?? ''];
     return kind === undefined ? [] : [locate(kind, value)];
