@@ -1,5 +1,5 @@
 import type { ClusterSpec } from '../../src/cluster/spec.ts';
-import { createSource } from '../../src/cluster/testing/fixtures.ts';
+import { createBackup, createSource } from '../../src/cluster/testing/fixtures.ts';
 import { REGION } from './moto.ts';
 
 // The clusters of the contract.
@@ -42,16 +42,7 @@ export const CHANGED: ClusterSpec = {
   storage: { ...SPEC.storage, dataGib: 30, rootGib: 24 },
 };
 
-const BACKUP: ClusterSpec['backup'] = {
-  bucket: 'team-backups',
-  prefix: 'postgres',
-  retentionDays: 14,
-  schedule: { time: '02:30', fullOn: 'sunday' },
-  endpoint: null,
-  kmsKey: null,
-  cipher: 'none',
-  permissionsBoundary: null,
-};
+const BACKUP = createBackup({ bucket: 'team-backups', prefix: 'postgres' });
 /** With backups. */
 export const BACKED_UP: ClusterSpec = { ...CHANGED, backup: BACKUP };
 /** A policy that moto has as AWS does. */
