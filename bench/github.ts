@@ -8,6 +8,7 @@ import { mock } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startGitHub } from '../lab/github/github.ts';
 import type { Job } from '../src/jobs/job.ts';
+import { createJob } from '../src/jobs/testing/job.ts';
 import { createPlan } from '../src/report/fixtures/plan.ts';
 import { createPlanReport } from '../src/report/fixtures/report.ts';
 import type { RunnableIntent } from '../src/runner/intent.ts';
@@ -79,35 +80,15 @@ saveWorkspaces({ temporary: folder, directory: folder });
 
 type GitHub = Awaited<ReturnType<typeof startGitHub>>;
 
-function createJob(github: GitHub, id: number): Job {
-  return {
-    environment: {
-      event: { name: 'push', ref: 'refs/heads/main', sha: '', payload: {} },
-      repository: { owner: 'acme', repo: 'database' },
-      apiUrl: github.urls.api,
-      run: { id, attempt: 1 },
-      runUrl: `https://github.com/acme/database/actions/runs/${id}`,
-      actionRef: 'v1',
-      workspace: '/work',
-    },
-    inputs: {
-      githubToken: github.createToken({
-        permissions: { contents: 'read', pull_requests: 'write', issues: 'write', checks: 'write' },
-      }),
-      workingDirectory: '.',
-      clusterFile: null,
-      comment: 'own',
-      labelPrefix: 'db/',
-      onPlanChange: 'fail',
-      storageAlertPercent: 80,
-      waitMinutes: 60,
-      allowDestroyLabel: null,
-      allowSlotLossLabel: null,
-      secrets: { reviewKey: '' },
-      spec: { name: 'orders', region: 'us-east-1', imageTag: '18-trixie', replicaCount: 1 },
-    },
-    workspace: { temporary: folder, directory: folder },
-  } as unknown as Job;
+function openJob(github: GitHub, id: number): Job {
+  const githubToken = github.createToken({
+    permissions: { contents: 'read', pull_requests: 'write', issues: 'write', checks: 'write' },
+  });
+  return createJob({
+    folder,
+    environment: { apiUrl: github.urls.api, run: { id, attempt: 1 } },
+    inputs: { githubToken, spec: { imageTag: '18-trixie', replicaCount: 1 } },
+  });
 }
 
 interface Cost {
@@ -120,7 +101,7 @@ interface Cost {
 async function measure(github: GitHub, intent: object): Promise<Cost> {
   const before = github.journal.length;
   const start = performance.now();
-  const options = { job: createJob(github, ++runs), notes: [], redact: (text: string) => text };
+  const options = { job: openJob(github, ++runs), notes: [], redact: (text: string) => text };
   await dispatch(intent as RunnableIntent, options);
   const ms = performance.now() - start;
   // Answers of updates that nothing waits for.

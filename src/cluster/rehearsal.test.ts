@@ -7,8 +7,7 @@ import {
   nameRehearsal,
   nextNetwork,
 } from './rehearsal.ts';
-import type { ClusterSpec } from './spec.ts';
-import { createBackup } from './testing/fixtures.ts';
+import { createBackup, createSpec } from './testing/fixtures.ts';
 
 const CANARY: Canary = {
   token: '7f9c24e8-3b12-4d5a-9c1e-2f6b8a0d4e11',
@@ -17,31 +16,17 @@ const CANARY: Canary = {
   databases: 4,
   names: 'a'.repeat(64),
 };
-const SPEC: ClusterSpec = {
-  name: 'orders',
-  region: 'eu-central-1',
-  instanceType: 'r7g.large',
-  replicaCount: 2,
+const SPEC = createSpec({
   primary: 'node-2',
   synchronousReplicas: 1,
-  image: 'postgres',
-  imageTag: '17',
   settings: { work_mem: '8MB', max_logical_replication_workers: '6' },
   ssh: { via: 'instance-connect-endpoint', endpointId: null, address: null },
-  sshCidrs: [],
   clientCidrs: ['10.0.0.0/8'],
-  subnetIds: [],
-  instanceProfile: null,
   network: { internetVia: 'nat-gateway', avoidZones: [], dnsZoneId: 'Z0123456789' },
-  vpcCidr: '10.42.0.0/16',
   tags: { Team: 'data' },
-  storage: { dataGib: 500, iops: null, throughput: null, rootGib: 10, kmsKey: null },
-  clone: { from: 'primary', maxRate: null },
   backup: createBackup({ endpoint: 'minio:9000', cipher: 'aes-256-cbc' }),
-  restore: null,
-  rehearsal: null,
   snapshots: { keep: 7, time: '03:00', permissionsBoundary: null },
-};
+});
 
 test('a rehearsal is one node that is restored to the canary, and that no client reaches', () => {
   expect(describeRehearsal(SPEC, { canary: CANARY, running: null })).toEqual({

@@ -1,73 +1,39 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { type Aws, startAws } from '../../lab/aws/main.ts';
-import { reachAws } from '../../lab/tools/wrap-program.ts';
+import type { Aws } from '../../lab/aws/main.ts';
 import { UserError } from '../messages/errors.ts';
 import { plan } from '../operations/plan.ts';
-import { Terraform } from '../terraform/cli.ts';
+import type { Terraform } from '../terraform/cli.ts';
 import { readState } from '../terraform/outputs.ts';
 import { permit } from '../terraform/permit.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { discardBlankVolumes } from './blank-volumes.ts';
 import type { Job } from './job.ts';
 import { StagedApply } from './staged-apply.ts';
+import { Cloud } from './testing/cloud.ts';
 
 // Terraform against a cloud without machines, in which zones have no capacity.
 
 vi.setConfig({ testTimeout: 120_000 });
 
-const SPEC = { name: 'orders', region: 'us-east-1' };
-const PUBLIC_KEY =
-  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team';
-
-let folder: string;
-let directory: string;
+let cloud: Cloud;
 let aws: Aws;
 let terraform: Terraform;
 let job: Job;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'blank-test-'));
-  directory = join(folder, 'work');
-  mkdirSync(directory);
-  cpSync(join(import.meta.dirname, '../../templates/aws'), directory, { recursive: true });
-  aws = await startAws({ world: 'blank-test', instances: 'none', directory: join(folder, 'aws') });
-  terraform = new Terraform({
-    binary: 'terraform',
-    directory,
-    environment: { PATH: reachAws({ folder, reattach: aws.reattach }) },
-    log: () => {},
-  });
-  // The fields in use of a job.
-  job = {
-    inputs: { spec: SPEC },
-    workspace: { directory, temporary: folder },
-    keys: { current: PUBLIC_KEY, retired: [] },
-  } as unknown as Job;
+  cloud = await Cloud.open('blank-test');
+  ({ aws, terraform, job } = cloud);
   await terraform.init();
 }, 120_000);
-afterAll(async () => {
-  await aws.destroyEverything();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => cloud.close());
 
 /** Plans and provisions as a deploy does, without a label. */
 async function deploy(values: object): Promise<void> {
-  writeFileSync(
-    join(directory, 'terraform.tfvars.json'),
-    JSON.stringify({
-      cluster_name: SPEC.name,
-      region: SPEC.region,
-      instance_type: 't3.medium',
-      ssh_public_key: PUBLIC_KEY,
-      ssh_via: 'instance-connect-endpoint',
-      ...values,
-    }),
-  );
-  const planFile = join(folder, 'deploy.tfplan');
-  const planned = await plan(terraform, { directory, planFile, publicKey: PUBLIC_KEY, lock: true });
+  cloud.write({ instance_type: 't3.medium', ssh_via: 'instance-connect-endpoint', ...values });
+  const { directory } = cloud;
+  const planFile = join(cloud.folder, 'deploy.tfplan');
+  const planned = await plan(terraform, { directory, planFile, publicKey: null, lock: true });
   const permitted = permit(
     { planFile, summary: planned.summary },
     { kind: 'plan', label: null, labels: null },

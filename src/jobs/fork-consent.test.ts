@@ -9,7 +9,7 @@ import type { Consent } from '../runner/intent.ts';
 import { Announcement } from './announcement.ts';
 import { EffectLabels } from './effect-labels.ts';
 import { awaitConsent, checkConsent } from './fork-consent.ts';
-import type { Job } from './job.ts';
+import { createJob } from './testing/job.ts';
 
 const repository = { owner: 'acme', repo: 'database' };
 const COMMIT = 'abc1234def'.padEnd(40, '0');
@@ -132,14 +132,7 @@ describe('awaitConsent', () => {
       const labels = new EffectLabels({ client, pullRequest, prefix: 'db/' });
       await announce(20).publish('an older plan', { body: (text) => text });
       await labels.show(['destroy']);
-      const job = {
-        environment: {
-          runUrl: 'https://github.com/acme/database/actions/runs/21',
-          actionRef: null,
-          docsUrl: null,
-        },
-        inputs: { spec: { name: 'orders' } },
-      } as unknown as Job;
+      const job = createJob();
 
       await awaitConsent(job, { announcement: announce(21), labels, label, commit: COMMIT });
 

@@ -14,6 +14,7 @@ import type { Job } from './job.ts';
 import { planCluster } from './plan-cluster.ts';
 import { saveWorkspaces } from './post-state.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
+import { createJob } from './testing/job.ts';
 
 // What a run costs at GitHub: its calls, and how many of them it waits for. Terraform and the nodes are replaced.
 
@@ -80,36 +81,15 @@ afterEach(async () => {
   await github.stop();
 });
 
-function createJob(name: string, { id = 20, comment = 'own' } = {}): Job {
-  const token = github.createToken({
+function openJob(name: string, { id = 20, comment = 'own' as 'own' | 'shared' } = {}): Job {
+  const githubToken = github.createToken({
     permissions: { contents: 'read', pull_requests: 'write', issues: 'write', checks: 'write' },
   });
-  return {
-    environment: {
-      event: { name: 'push', ref: 'refs/heads/main', sha: '', payload: {} },
-      repository: { owner: 'acme', repo: 'database' },
-      apiUrl: github.urls.api,
-      run: { id, attempt: 1 },
-      runUrl: 'https://github.com/acme/database/actions/runs/20',
-      actionRef: 'v1',
-      workspace: '/work',
-    },
-    inputs: {
-      githubToken: token,
-      workingDirectory: '.',
-      clusterFile: null,
-      comment,
-      labelPrefix: 'db/',
-      onPlanChange: 'fail',
-      storageAlertPercent: 80,
-      waitMinutes: 60,
-      allowDestroyLabel: null,
-      allowSlotLossLabel: null,
-      secrets: { reviewKey: '' },
-      spec: { name, region: 'us-east-1', imageTag: '18-trixie', replicaCount: 1 },
-    },
-    workspace: { temporary: folder, directory: folder },
-  } as unknown as Job;
+  return createJob({
+    folder,
+    environment: { apiUrl: github.urls.api, run: { id, attempt: 1 } },
+    inputs: { githubToken, comment, spec: { name, imageTag: '18-trixie', replicaCount: 1 } },
+  });
 }
 
 const bodies = () => github.listComments(number).map(({ body = '' }) => body);
@@ -135,12 +115,12 @@ const isWrite = (call: string) => /^(?:POST|PATCH) /.test(call);
 
 /** Opens a pull request, reviews it and merges it; returns the merge's commit. */
 async function prepare(inputs = {}): Promise<string> {
-  await review(createJob('orders', inputs), head);
+  await review(openJob('orders', inputs), head);
   return github.merge(number, 'squash').push.sha;
 }
 
 test('a review is at most ten calls, four of them writes', async () => {
-  await review(createJob('orders'), head);
+  await review(openJob('orders'), head);
   const calls = listCalls(0);
   expect(calls.length).toBeLessThanOrEqual(10);
   expect(calls.filter(isWrite).length).toBeLessThanOrEqual(4);
@@ -150,7 +130,7 @@ test('a review is at most ten calls, four of them writes', async () => {
 test('a deploy with nothing to do is at most thirteen calls, six of them writes', async () => {
   const sha = await prepare();
   const before = github.journal.length;
-  await deploy(createJob('orders', { id: 30 }), sha);
+  await deploy(openJob('orders', { id: 30 }), sha);
   const calls = listCalls(before);
   expect(calls.length).toBeLessThanOrEqual(13);
   expect(calls.filter(isWrite).length).toBeLessThanOrEqual(6);
@@ -166,7 +146,7 @@ test('Terraform and the nodes do not wait for the comment', async () => {
     expect(bodies()[0]).not.toContain('run: 30/1');
     return { nodes: [], changes: [] } as never;
   });
-  await deploy(createJob('orders', { id: 30 }), sha);
+  await deploy(openJob('orders', { id: 30 }), sha);
   expect(configured).toHaveBeenCalledOnce();
   expect(bodies()).toEqual([expect.stringMatching(/run: 30\/1[\s\S]*✅/)]);
 });
@@ -175,7 +155,7 @@ test('the last report is not overwritten by an update that was on its way', asyn
   const sha = await prepare();
   vi.mocked(configureNodes).mockResolvedValue({ nodes: [], changes: [] } as never);
   for (let turn = 0; turn < 5; turn++) {
-    await deploy(createJob('orders', { id: 30 + turn }), sha);
+    await deploy(openJob('orders', { id: 30 + turn }), sha);
     expect(bodies()).toEqual([expect.stringMatching(/✅/)]);
     await sleep(4 * LATENCY_MS);
     expect(bodies()).toEqual([expect.stringMatching(/✅/)]);
@@ -198,7 +178,7 @@ describe('a job that is killed while it reports', () => {
   test('has deployed', async () => {
     const sha = await prepare();
     const { found, stop } = watch();
-    await deploy(createJob('orders', { id: 30 }), sha);
+    await deploy(openJob('orders', { id: 30 }), sha);
     stop();
     expect(JSON.parse(found.progress ?? '{}')).toMatchObject({ progress: { state: 'done' } });
     expect(existsSync(join(folder, 'progress.json'))).toBe(false);
@@ -206,7 +186,7 @@ describe('a job that is killed while it reports', () => {
 
   test('has planned', async () => {
     const { found, stop } = watch();
-    await review(createJob('orders'), head);
+    await review(openJob('orders'), head);
     stop();
     expect(found).toEqual({ undelivered: expect.stringContaining('no changes') });
     expect(existsSync(join(folder, 'undelivered.json'))).toBe(false);
@@ -218,14 +198,14 @@ test('a shared comment has the sections of twelve clusters of a review and of it
   // The jobs of a matrix start within seconds.
   const stagger = (work: (name: string) => Promise<void>) =>
     Promise.all(names.map((name, index) => sleep(150 * index).then(() => work(name))));
-  await stagger((name) => review(createJob(name, { comment: 'shared' }), head));
+  await stagger((name) => review(openJob(name, { comment: 'shared' }), head));
   const listed = () => (bodies()[0] ?? '').match(/begin: \w+/g);
   const all = names.map((name) => `begin: ${name}`);
   expect([bodies().length, listed()]).toEqual([1, all]);
   expect(listCalls(0).filter(isWrite).length).toBeLessThanOrEqual(4 * names.length);
   const { sha } = github.merge(number, 'squash').push;
   const before = github.journal.length;
-  await stagger((name) => deploy(createJob(name, { id: 30, comment: 'shared' }), sha));
+  await stagger((name) => deploy(openJob(name, { id: 30, comment: 'shared' }), sha));
   expect([bodies().length, listed()]).toEqual([1, all]);
   expect(bodies()[0]?.match(/run: 30\/1/g)).toHaveLength(names.length);
   expect(bodies()[0]?.match(/state: final/g)).toHaveLength(names.length);

@@ -1,76 +1,41 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Aws, startAws } from '../../lab/aws/main.ts';
+import type { Aws } from '../../lab/aws/main.ts';
 import { createProviderMirror } from '../../lab/tools/provider-mirror.ts';
-import { reachAws } from '../../lab/tools/wrap-program.ts';
 import { UserError } from '../messages/errors.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
-import { explainApplyRefusal, permit } from '../terraform/permit.ts';
-import { summarizePlan } from '../terraform/plan.ts';
+import { explainApplyRefusal } from '../terraform/permit.ts';
 import { haltInstance } from './halt.ts';
 import type { Job } from './job.ts';
 import { replaceInstance } from './staged-apply.ts';
+import { Cloud } from './testing/cloud.ts';
 
 // Terraform against a cloud without machines: stops an instance on failing hardware.
 
-const SPEC = { name: 'orders', region: 'us-east-1' };
-const PUBLIC_KEY =
-  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team';
-
-let folder: string;
+let cloud: Cloud;
 let aws: Aws;
 let terraform: Terraform;
 let job: Job;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'halt-test-'));
-  const directory = join(folder, 'work');
-  mkdirSync(directory);
-  const actionRoot = join(import.meta.dirname, '../..');
-  cpSync(join(actionRoot, 'templates/aws'), directory, { recursive: true });
-  const values = { cluster_name: SPEC.name, region: SPEC.region, replica_count: 1 };
-  writeFileSync(
-    join(directory, 'terraform.tfvars.json'),
-    JSON.stringify({ ...values, ssh_public_key: PUBLIC_KEY }),
-  );
-  aws = await startAws({ world: 'halt-test', instances: 'none', directory: join(folder, 'aws') });
-  terraform = new Terraform({
-    binary: 'terraform',
-    directory,
-    environment: { PATH: reachAws({ folder, reattach: aws.reattach }) },
-    log: () => {},
-  });
-  // The fields in use of a job.
-  job = {
-    actionRoot,
-    inputs: { spec: SPEC },
-    workspace: { directory, temporary: folder },
-    keys: { current: PUBLIC_KEY, retired: [] },
-  } as unknown as Job;
+  cloud = await Cloud.open('halt-test');
+  ({ aws, terraform, job } = cloud);
+  cloud.write({ replica_count: 1 });
   await terraform.init();
-  const planned = await planCluster();
-  const permitted = permit(planned, { kind: 'plan', label: null, labels: null });
-  await terraform.apply(permitted, { temporary: folder, announce: () => {} });
+  await cloud.apply();
 }, 120_000);
-afterAll(async () => {
-  await aws.destroyEverything();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-async function planCluster() {
-  const planFile = join(folder, 'cluster.tfplan');
-  await terraform.plan(planFile, { publicKey: null, lock: true });
-  return { planFile, summary: summarizePlan(JSON.parse(await terraform.showJson(planFile))) };
-}
+afterAll(() => cloud.close());
 
 const readStates = () =>
   Object.fromEntries(aws.listInstances().map(({ name, state }) => [name, state]));
 
 async function findNode(name: string) {
-  const nodes = readNodes(await terraform.outputs(), { directory: folder, spec: SPEC });
+  const nodes = readNodes(await terraform.outputs(), {
+    directory: cloud.folder,
+    spec: job.inputs.spec,
+  });
   const node = nodes.find((one) => one.name === name);
   if (!node) throw new Error(name);
   return node;
@@ -84,13 +49,13 @@ test('an orderly stop of failing hardware never ends, a forced stop does', {
     const sick = instances[node.instanceId];
     if (sick) sick.stopHangs = true;
   });
-  const before = (await planCluster()).summary.resources.length;
+  const before = (await cloud.plan()).summary.resources.length;
   await haltInstance(job, terraform, node);
   expect(readStates()).toEqual({ 'orders-node-1': 'stopped', 'orders-node-2': 'running' });
   // Once the instance is stopped, nothing hangs.
   await haltInstance(job, terraform, node);
   // The cluster's state is unchanged.
-  expect((await planCluster()).summary.resources.length).toBe(before);
+  expect((await cloud.plan()).summary.resources.length).toBe(before);
   await replaceInstance(job, terraform, 'node-1');
   expect((await findNode('node-1')).instanceId).not.toBe(node.instanceId);
 });
@@ -111,7 +76,7 @@ test('a replacement without a forced stop does not succeed', { timeout: 60_000 }
 });
 
 test('a halt permits no other change', async () => {
-  const { summary } = await planCluster();
+  const { summary } = await cloud.plan();
   expect(explainApplyRefusal(summary, { kind: 'halt' }).join()).toBe('');
   const [resource] = summary.resources;
   if (!resource) throw new Error('no resource');
@@ -124,10 +89,10 @@ test('a halt permits no other change', async () => {
 test('a halt uses the installed provider, even without a registry', {
   timeout: 60_000,
 }, async () => {
-  const mirror = createProviderMirror(folder);
+  const mirror = createProviderMirror(cloud.folder);
   mirror.release('6.8.0');
   const make = (name: string) => {
-    const directory = join(folder, name);
+    const directory = join(cloud.folder, name);
     cpSync(join(job.actionRoot, 'templates/halt'), directory, { recursive: true });
     return directory;
   };

@@ -7,8 +7,8 @@ import { readProgress } from '../ansible/progress.ts';
 import type { Route } from '../ansible/route.ts';
 import type { SshSpec } from '../cluster/spec.ts';
 import { createNode } from '../cluster/testing/fixtures.ts';
-import type { Job } from './job.ts';
 import { buildNodeAccess } from './node-access.ts';
+import { createJob } from './testing/job.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -17,22 +17,18 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-function createJob(address: SshSpec['address'], { sshPrivateKey = 'a key\n' } = {}): Job {
-  return {
-    actionRoot: '/action',
-    keys: { current: 'ssh-ed25519 AAAA', retired: [] },
+const openJob = (address: SshSpec['address'], { sshPrivateKey = 'a key\n' } = {}) =>
+  createJob({
     inputs: {
-      sshUser: 'admin',
       secrets: { sshPrivateKey },
-      spec: { region: 'us-east-1', ssh: { address } },
+      spec: { ssh: { via: 'direct', endpointId: null, address } },
     },
     workspace: {
       directory: folder,
       temporary: join(folder, 'temporary'),
       lasting: join(folder, 'lasting'),
     },
-  } as unknown as Job;
-}
+  });
 
 /** The address to which ssh would connect to read the progress of node-1. */
 async function readAddress(route: Route): Promise<string | undefined> {
@@ -51,7 +47,7 @@ test.each<[SshSpec['address'], string]>([
   ['public', '203.0.113.11'],
   ['private', '10.42.0.11'],
 ])('with ssh-address %s, Ansible and the progress take the address %s', async (value, address) => {
-  const access = buildNodeAccess(createJob(value), null);
+  const access = buildNodeAccess(openJob(value), null);
   if (access === null) throw new Error('no access');
   const nodes = new Nodes(access);
   await nodes.reach([createNode(1)]);
@@ -62,11 +58,11 @@ test.each<[SshSpec['address'], string]>([
 });
 
 test('with an endpoint in the state the nodes are reached through it, whatever ssh-address says', async () => {
-  const access = buildNodeAccess(createJob('public'), 'eice-1');
+  const access = buildNodeAccess(openJob('public'), 'eice-1');
   expect(access?.route).toMatchObject({ kind: 'endpoint', endpointId: 'eice-1' });
   expect(await readAddress(access?.route as Route)).toBe('10.42.0.11');
 });
 
 test('without a private key there is no access', () => {
-  expect(buildNodeAccess(createJob(null, { sshPrivateKey: '' }), null)).toBeNull();
+  expect(buildNodeAccess(openJob(null, { sshPrivateKey: '' }), null)).toBeNull();
 });

@@ -10,11 +10,11 @@ import { createDesired, createHealthy, createNode } from '../cluster/testing/fix
 import { createPlan } from '../report/fixtures/plan.ts';
 import { createPlanReport } from '../report/fixtures/report.ts';
 import { deploy } from './deploy.ts';
-import type { Job } from './job.ts';
 import { planCluster } from './plan-cluster.ts';
 import { saveWorkspaces } from './post-state.ts';
 import type { RunContext } from './run-context.ts';
 import { StagedApply } from './staged-apply.ts';
+import { createJob } from './testing/job.ts';
 
 // How often a deploy looks at the nodes. Terraform, GitHub and the nodes are replaced.
 
@@ -39,35 +39,17 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-function createJob(): Job {
-  return {
-    actionRoot: '/action',
-    environment: { runUrl: '', actionRef: 'v1', docsUrl: null },
+const openJob = () =>
+  createJob({
+    folder,
     inputs: {
-      labelPrefix: 'db/',
-      onPlanChange: 'fail',
-      storageAlertPercent: 80,
-      waitMinutes: 60,
-      allowDestroyLabel: null,
-      allowSlotLossLabel: null,
-      allowCollationLabel: null,
-      sshUser: 'admin',
       secrets: { sshPrivateKey: 'a key' },
       spec: {
-        ...RUNNING,
+        ...{ name: RUNNING.name, clientCidrs: RUNNING.clientCidrs },
         settings: { ...RUNNING.settings, work_mem: '8MB' },
-        replicaCount: 2,
-        image: 'postgres',
-        imageTag: '17',
-        instanceProfile: null,
-        snapshots: null,
-        ssh: { via: 'direct', endpointId: null, address: null },
       },
     },
-    keys: { current: 'ssh-ed25519 AAAA', retired: [] },
-    workspace: { temporary: folder, lasting: folder, directory: folder },
-  } as unknown as Job;
-}
+  });
 
 const CONTEXT = {
   commit: 'c'.repeat(40),
@@ -135,7 +117,7 @@ async function run({
       async close() {}
     } as never,
   );
-  await deploy(createJob(), CONTEXT, { branch: 'main', pushedAt: null });
+  await deploy(openJob(), CONTEXT, { branch: 'main', pushedAt: null });
   const steps = perform.mock.calls.flatMap(([work]) =>
     (work as { steps: Step[] }).steps.map(({ kind }) => kind),
   );

@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest';
-import type { Job } from './job.ts';
+import type { Backend } from '../inputs/inputs.ts';
 import { findLeftRehearsal } from './rehearsal-state.ts';
+import { createJob } from './testing/job.ts';
 
 const S3 = { type: 's3', config: { bucket: 'states', key: 'orders.tfstate' } };
 
-// The fields in use of a job: a look at any state would fail.
-const describe = (name: string, backend: object | null) =>
-  ({ inputs: { backend, spec: { name }, workingDirectory: '.' } }) as unknown as Job;
+/** A job whose look at any state would fail. */
+const describe = (name: string, backend: Backend | null) =>
+  createJob({ inputs: { backend, spec: { name } } });
 
-test.each<[string, string, object | null]>([
+test.each<[string, string, Backend | null]>([
   ['without a state', 'orders', null],
   ['whose name has no room for another', 'o'.repeat(31), S3],
   ['whose backend has no place for another', 'orders', { type: 'http', config: {} }],

@@ -1,14 +1,11 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type Aws, startAws } from '../../lab/aws/main.ts';
-import { reachAws } from '../../lab/tools/wrap-program.ts';
+import type { Aws } from '../../lab/aws/main.ts';
 import { UserError } from '../messages/errors.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
-import { Terraform } from '../terraform/cli.ts';
+import type { Terraform } from '../terraform/cli.ts';
 import { findStopped } from '../terraform/existing-nodes.ts';
 import { findOrphanedVolumes } from '../terraform/node-changes.ts';
 import { explainApplyRefusal, permit } from '../terraform/permit.ts';
@@ -17,65 +14,30 @@ import { hasChangesToReview } from '../terraform/plan-differences.ts';
 import type { Job } from './job.ts';
 import { refreshNodes } from './refresh-nodes.ts';
 import { replaceInstance, StagedApply } from './staged-apply.ts';
+import { Cloud } from './testing/cloud.ts';
 
 // Terraform against a cloud without machines: replaces, resizes and removes nodes.
 
 // Each plan and apply starts Terraform.
 vi.setConfig({ testTimeout: 120_000 });
 
-const SPEC = { name: 'orders', region: 'us-east-1' };
-const VALUES = { cluster_name: SPEC.name, region: SPEC.region, replica_count: 1 };
-const PUBLIC_KEY =
-  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team';
 const run = promisify(execFile);
 
-let folder: string;
-let directory: string;
+let cloud: Cloud;
 let aws: Aws;
 let terraform: Terraform;
 let job: Job;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'stages-test-'));
-  directory = join(folder, 'work');
-  mkdirSync(directory);
-  cpSync(join(import.meta.dirname, '../../templates/aws'), directory, { recursive: true });
+  cloud = await Cloud.open('stages-test');
+  ({ aws, terraform, job } = cloud);
   writeValues({});
-  aws = await startAws({
-    world: 'stages-test',
-    instances: 'none',
-    directory: join(folder, 'aws'),
-  });
-  terraform = new Terraform({
-    binary: 'terraform',
-    directory,
-    environment: { PATH: reachAws({ folder, reattach: aws.reattach }) },
-    log: () => {},
-  });
-  // The fields in use of a job.
-  job = {
-    inputs: { spec: SPEC },
-    workspace: { directory, temporary: folder },
-    keys: { current: PUBLIC_KEY, retired: [] },
-  } as unknown as Job;
   await terraform.init();
-  const planFile = join(folder, 'first.tfplan');
-  await terraform.plan(planFile, { publicKey: null, lock: true });
-  const summary = summarizePlan(JSON.parse(await terraform.showJson(planFile)));
-  const permitted = permit({ planFile, summary }, { kind: 'plan', label: null, labels: null });
-  await terraform.apply(permitted, { temporary: folder, announce: () => {} });
+  await cloud.apply();
 }, 120_000);
-afterAll(async () => {
-  await aws.destroyEverything();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => cloud.close());
 
-function writeValues(values: object): void {
-  writeFileSync(
-    join(directory, 'terraform.tfvars.json'),
-    JSON.stringify({ ...VALUES, ssh_public_key: PUBLIC_KEY, ...values }),
-  );
-}
+const writeValues = (values: object): void => cloud.write({ replica_count: 1, ...values });
 
 const listInstances = (): string[] =>
   aws
@@ -83,13 +45,9 @@ const listInstances = (): string[] =>
     .filter(({ state }) => state === 'running')
     .map(({ id }) => id)
     .sort();
-const listVolumes = (): string[] =>
-  Object.values(aws.tables.volumes)
-    .filter(({ root }) => !root)
-    .map(({ id }) => id)
-    .sort();
+const listVolumes = () => cloud.listVolumes();
 const taint = (verb: 'taint' | 'untaint', address: string) =>
-  run('terraform', [verb, address], { cwd: directory });
+  run('terraform', [verb, address], { cwd: cloud.directory });
 
 test.each(['aws_ebs_volume.data["1"]', 'aws_key_pair.nodes'])(
   'another instance is refused while %s would be replaced as well',
@@ -176,8 +134,8 @@ test.each([
 /** Plans values as a deploy does. */
 const planValues = async (values: object): Promise<PlanResult> => {
   writeValues(values);
-  const planFile = join(folder, 'whole.tfplan');
-  return plan(terraform, { directory, planFile, publicKey: null, lock: true });
+  const planFile = join(cloud.folder, 'whole.tfplan');
+  return plan(terraform, { directory: cloud.directory, planFile, publicKey: null, lock: true });
 };
 
 const openStages = (whole: PlanResult): StagedApply =>
@@ -258,9 +216,9 @@ describe('EC2 has no capacity for the new type', () => {
       instanceId: id,
       publicAddress: expect.stringMatching(/^10\.99\./),
     });
-    expect((await run('terraform', ['state', 'list'], { cwd: directory })).stdout).not.toContain(
-      'aws_ec2_instance_state',
-    );
+    expect(
+      (await run('terraform', ['state', 'list'], { cwd: cloud.directory })).stdout,
+    ).not.toContain('aws_ec2_instance_state');
     expect((await planValues({})).summary.hasChanges).toBe(false);
   });
 
@@ -286,13 +244,13 @@ describe('EC2 has no capacity for the new type', () => {
 test('the starter that a killed run left in the state is removed', async () => {
   const values = { instance_type: 't3.large' };
   const { existing } = await planValues(values);
-  const planFile = join(folder, 'killed.tfplan');
+  const planFile = join(cloud.folder, 'killed.tfplan');
   const stage = { instanceTypes: {}, keptNodes: [], started: ['2'] };
   await terraform.plan(planFile, { publicKey: null, lock: true, stage });
   const summary = summarizePlan(JSON.parse(await terraform.showJson(planFile)));
   const ground = { kind: 'plan', label: null, labels: null } as const;
   await terraform.apply(permit({ planFile, summary }, ground), {
-    temporary: folder,
+    temporary: cloud.folder,
     announce: () => {},
   });
   const whole = await planValues(values);
@@ -418,7 +376,7 @@ describe('volumes', () => {
   beforeAll(async () => {
     const whole = await planValues(VALUES_NOW);
     const permitted = permit(whole, { kind: 'plan', label: null, labels: null });
-    await terraform.apply(permitted, { temporary: folder, announce: () => {} });
+    await terraform.apply(permitted, { temporary: cloud.folder, announce: () => {} });
   });
 
   test('grow before any instance is stopped', async () => {

@@ -6,7 +6,7 @@ import { Checks } from '../github/check.ts';
 import { createClient } from '../github/client.ts';
 import { ClusterChecks } from '../review/cluster-checks.ts';
 import { DeployCheck, type DeployConclusion } from '../review/deploy-check.ts';
-import type { Job } from './job.ts';
+import { createJob } from './testing/job.ts';
 import { findUnfinishedDeploy } from './unfinished-deploy.ts';
 
 let github: GitHub;
@@ -56,13 +56,12 @@ function find(
   secrets: Partial<typeof SECRETS> = {},
   { backup = null, from }: { backup?: BackupSpec | null; from?: BackupSource } = {},
 ) {
-  const job = {
-    environment: { event: { ref: 'refs/heads/main' }, repository },
+  const job = createJob({
     inputs: {
-      spec: { name: 'orders', backup, restore: from ? { from, time: null } : null },
+      spec: { backup, restore: from ? { from, time: null } : null },
       secrets: { ...SECRETS, ...secrets },
     },
-  } as unknown as Job;
+  });
   return findUnfinishedDeploy(job, { ...open(), commit });
 }
 
@@ -132,7 +131,7 @@ describe('a scheduled run', () => {
 
   test('needs no permission for check runs to look for drift', async () => {
     await endDeploy('neutral');
-    const job = { environment: { event: { ref: 'refs/heads/main' }, repository } } as Job;
+    const job = createJob();
     expect(await findUnfinishedDeploy(job, { ...open({ checks: null }), commit })).toBeNull();
     expect(log.join('')).not.toContain('::warning::');
   });
@@ -141,7 +140,7 @@ describe('a scheduled run', () => {
     await endDeploy('neutral');
     const { client, deployCheck } = open();
     await github.stop();
-    const job = { environment: { event: { ref: 'refs/heads/main' }, repository } } as Job;
+    const job = createJob();
     expect(await findUnfinishedDeploy(job, { client, deployCheck, commit })).toBeNull();
     expect(log.join('')).toContain('could not be looked for');
     github = await startGitHub();

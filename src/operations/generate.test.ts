@@ -3,35 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ClusterSpec } from '../cluster/spec.ts';
-import { createSource } from '../cluster/testing/fixtures.ts';
+import { createSource, createSpec } from '../cluster/testing/fixtures.ts';
 import { generate, regenerate } from './generate.ts';
 
 const templates = join(import.meta.dirname, '../../templates/aws');
-const spec: ClusterSpec = {
-  name: 'orders',
-  region: 'us-east-1',
-  instanceType: 't3.medium',
-  replicaCount: 2,
-  primary: null,
-  synchronousReplicas: 0,
-  image: 'postgres',
-  imageTag: '17',
-  settings: {},
-  ssh: { via: 'direct', endpointId: null, address: null },
-  sshCidrs: [],
-  clientCidrs: [],
-  subnetIds: [],
-  instanceProfile: null,
-  network: { internetVia: 'public-addresses', avoidZones: [], dnsZoneId: null },
-  vpcCidr: '10.42.0.0/16',
-  tags: {},
-  storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
-  clone: { from: 'primary', maxRate: null },
-  backup: null,
-  restore: null,
-  rehearsal: null,
-  snapshots: null,
-};
+const spec = createSpec();
 const CANARY: ClusterSpec['rehearsal'] = {
   token: '00000000-0000-4000-8000-000000000000',
   written: '2026-11-26T02:30:00.000000Z',

@@ -9,6 +9,7 @@ import type {
 import { renderSynchronous } from '../rollout/node-settings.ts';
 import type { SettingInForce, Settings } from '../settings/settings.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../settings/settings.ts';
+import type { ClusterSpec } from '../spec.ts';
 
 // Builders for tests: a healthy cluster, in which a test changes what it is about.
 
@@ -54,6 +55,36 @@ export function createBackup(overrides: Partial<BackupSpec> = {}): BackupSpec {
     kmsKey: null,
     cipher: 'none',
     permissionsBoundary: null,
+    ...overrides,
+  };
+}
+
+/** The description of a cluster of three nodes with default values. */
+export function createSpec(overrides: Partial<ClusterSpec> = {}): ClusterSpec {
+  return {
+    name: 'orders',
+    region: 'us-east-1',
+    instanceType: 't3.medium',
+    replicaCount: 2,
+    primary: null,
+    synchronousReplicas: 0,
+    image: 'postgres',
+    imageTag: '17',
+    settings: {},
+    ssh: { via: 'direct', endpointId: null, address: null },
+    sshCidrs: [],
+    clientCidrs: [],
+    subnetIds: [],
+    instanceProfile: null,
+    network: { internetVia: 'public-addresses', avoidZones: [], dnsZoneId: null },
+    vpcCidr: '10.42.0.0/16',
+    tags: {},
+    storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
+    clone: { from: 'primary', maxRate: null },
+    backup: null,
+    restore: null,
+    rehearsal: null,
+    snapshots: null,
     ...overrides,
   };
 }
