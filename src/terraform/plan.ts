@@ -120,9 +120,7 @@ export function summarizePlan(planJson: unknown): PlanSummary {
     // A starter says nothing about its instance: the state of that is read from EC2.
     drift: plan.resource_drift
       .filter((drifted) => !isStarter(drifted))
-      .flatMap((drifted) =>
-        summarizeDrift(drifted, { relevant: plan.relevant_attributes, compare }),
-      ),
+      .flatMap((drifted) => summarizeDrift(drifted, { plan, compare })),
   };
 }
 
@@ -238,14 +236,14 @@ function summarizeOutput(name: string, output: Change, compare: Compare): Output
 
 function summarizeDrift(
   entry: Resource,
-  { relevant, compare }: { relevant: PlanDocument['relevant_attributes']; compare: Compare },
+  { plan, compare }: { plan: PlanDocument; compare: Compare },
 ): DriftChange[] {
   const { address, type } = entry;
   const action = findAction(entry);
   if (action !== 'update' && action !== 'delete') return [];
-  const attributes = action === 'delete' ? [] : compare(keepDrift(entry));
+  const attributes = action === 'delete' ? [] : compare(keepDrift(entry, plan.resource_changes));
   if (action === 'update' && attributes.length === 0) return [];
-  const isRelevant = relevant
+  const isRelevant = plan.relevant_attributes
     .filter(({ resource }) => address === resource || address.startsWith(`${resource}[`))
     .map(({ attribute }) => formatPath(attribute))
     .some(
