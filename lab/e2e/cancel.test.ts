@@ -6,12 +6,17 @@ import { wrapProgram } from '../tools/wrap-program.ts';
 import type { World } from '../world.ts';
 import { closeStage, deploy, openStage, readProof, requireSuccess } from './stage.ts';
 
-const INPUTS = { 'instance-type': 't2.small', 'replica-count': '2' };
+/** Private nodes: the endpoint alone leads to them, and a NAT gateway alone to packages and images. */
+const INPUTS = {
+  'instance-type': 't2.small',
+  'replica-count': '2',
+  'internet-via': 'nat-gateway',
+};
 
 const folder = mkdtempSync(join(tmpdir(), 'cancel-test-'));
 let world: World;
 beforeAll(async () => {
-  world = await openStage();
+  world = await openStage({ sshVia: 'instance-connect-endpoint' });
 });
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
@@ -56,4 +61,5 @@ test('the next run converges', async () => {
     'replica',
     'replica',
   ]);
+  expect(world.aws.listInstances().map(({ publicIp }) => publicIp)).toEqual([null, null, null]);
 });
