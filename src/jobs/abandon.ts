@@ -20,9 +20,10 @@ export async function reviewAbandonment(
   const blank = beginReport(job, { commit: intent.sha });
   const { name } = job.inputs.spec;
   if (await isGone(job)) {
-    const by = `The state of ${name} is empty, so there is no cluster to plan. The merge of this pull request changes nothing.`;
-    core.notice(by);
-    return publishDeployReport(announcement, { ...blank, progress: { state: 'superseded', by } });
+    core.notice(
+      `The state of ${name} is empty, so there is no cluster to plan. The merge of this pull request changes nothing.`,
+    );
+    return publishDeployReport(announcement, { ...blank, progress: { state: 'gone' } });
   }
   const error = explainAbandonment(intent);
   const nextStep = `Run the action with command: destroy and destroy: ${name}, or bring the file back.`;

@@ -77,7 +77,12 @@ export function listDeploySections(report: DeployReport): Section[] {
   ];
 }
 
-const WITHOUT_WORK: readonly DeployState['state'][] = ['not-applied', 'superseded', 'awaiting'];
+const WITHOUT_WORK: readonly DeployState['state'][] = [
+  'not-applied',
+  'superseded',
+  'gone',
+  'awaiting',
+];
 
 /** Renders the differences unfolded: a person has to decide on them. */
 function renderDifferences(

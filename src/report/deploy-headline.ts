@@ -17,6 +17,7 @@ const EMOJI = {
   incomplete: '⚠️',
   changed: '🛑',
   superseded: '⏭️',
+  gone: '⏭️',
   'not-applied': '💤',
   awaiting: '🔒',
 } as const;
@@ -55,6 +56,8 @@ function describeState(
       return 'stopped · not what was reviewed';
     case 'superseded':
       return 'superseded';
+    case 'gone':
+      return 'no cluster to plan';
     case 'not-applied':
       return 'not applied';
     case 'awaiting':
@@ -77,6 +80,8 @@ export function renderRemark(progress: DeployState): string {
       return 'Only steps that take no other server down were done. Bring back what is named below and run the job again: it does the rest.';
     case 'superseded':
       return renderText(progress.by);
+    case 'gone':
+      return 'Its state is empty. The merge of this pull request changes nothing.';
     case 'awaiting':
       return renderAwaiting(progress);
     default:

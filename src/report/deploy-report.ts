@@ -55,6 +55,8 @@ export type DeployState =
     }
   /** Another run has taken over, named by a sentence. */
   | { readonly state: 'superseded'; readonly by: string }
+  /** The pull request removes the file of a cluster that has been destroyed. */
+  | { readonly state: 'gone' }
   /** The pull request was closed without a merge. */
   | { readonly state: 'not-applied' }
   /** The pull request comes from a fork, and a plan of its last commit was not requested. */

@@ -36,6 +36,7 @@ const DEPLOYS: Readonly<Record<string, DeployReport>> = {
     nextStep: 'Look at the differences and run the review again.',
   }),
   superseded: createDeployReport({ state: 'superseded', by: 'abc1234 was pushed meanwhile.' }),
+  gone: createDeployReport({ state: 'gone' }),
   'done-reviewed': createDeployReport(done, {
     reviewed,
     proof: [createProof(1), createProof(2)],
