@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { changeLines, foldPlan, readDemoOptions } from './demo-options.ts';
+import { changeLines, foldPlan, readDemoOptions, readDownOptions } from './demo-options.ts';
 
 test('the demo deploys through an endpoint unless it is asked for something else', () => {
   expect(readDemoOptions([])).toEqual({
@@ -16,7 +16,11 @@ test.each([
     ['--ssh-via', 'vpn'],
     /^--ssh-via: vpn is not allowed\. Give instance-connect-endpoint or direct/,
   ],
-  [['max_connections=150'], /"max_connections=150" is not a line of a cluster file/],
+  [
+    ['max_connections=150'],
+    /^"max_connections=150" does not begin with a key of the cluster's file/,
+  ],
+  [['  work_mem: 16MB'], /^" {2}work_mem: 16MB" does not begin with a key/],
   [['--destroy', 'replica_count: 1'], /^--destroy: .* not both/],
   [['--now'], /^Unknown option '--now'\.\nUsage: npm run demo /],
 ])('%j is refused', (args, message) => {
@@ -36,8 +40,19 @@ test('a change replaces the line of its key, or is added', () => {
 
 test('an option that npm took for its own is missed', () => {
   expect(() => readDemoOptions([], { npm_config_destroy: 'true' })).toThrow(
-    /Two dashes must come before .*\nUsage/,
+    /^Two dashes must come before --destroy\.\nUsage/,
   );
+  expect(() => readDemoOptions([], { npm_config_ssh_via: 'direct' })).toThrow(/before --ssh-via/);
+  // Otherwise the images would be deleted.
+  expect(() => readDownOptions([], { npm_config_keep_images: 'true' })).toThrow(
+    /^Two dashes must come before --keep-images\.\nUsage/,
+  );
+});
+
+test('the lab is removed with its images, unless they are to be kept', () => {
+  expect(readDownOptions([])).toEqual({ world: 'lab', keepImages: false });
+  expect(readDownOptions(['e2e-1', '--keep-images'])).toEqual({ world: 'e2e-1', keepImages: true });
+  expect(() => readDownOptions(['--keep-image'])).toThrow(/^Unknown option '--keep-image'.\nUsage/);
 });
 
 test("Terraform's own text is left to the file", () => {

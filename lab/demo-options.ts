@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { SshVia } from './world.ts';
 
 /** What the demo is asked to do. */
@@ -20,7 +20,7 @@ const USAGE = [
 ].join('\n');
 
 /**
- * Reads the arguments of `npm run demo --`. npm keeps options before `--` for itself, in variables of `env`.
+ * Reads the arguments of `npm run demo --`; `env` is the environment that npm sets.
  *
  * @throws Error that says which argument is wrong and what is allowed
  */
@@ -28,12 +28,14 @@ export function readDemoOptions(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
 ): DemoOptions {
-  for (const name of ['destroy', 'ssh_via']) {
-    if (env[`npm_config_${name}`] !== undefined) {
-      throw new Error(`Two dashes must come before the options of the demo.\n${USAGE}`);
-    }
-  }
-  const { values, positionals } = parseOptions(args);
+  const { values, positionals } = parseOptions(args, {
+    options: {
+      'ssh-via': { type: 'string', default: 'instance-connect-endpoint' },
+      destroy: { type: 'boolean', default: false },
+    },
+    env,
+    usage: USAGE,
+  });
   const sshVia = values['ssh-via'];
   if (sshVia !== 'direct' && sshVia !== 'instance-connect-endpoint') {
     throw new Error(
@@ -43,7 +45,7 @@ export function readDemoOptions(
   for (const line of positionals) {
     if (!LINE.test(line)) {
       throw new Error(
-        `${JSON.stringify(line)} is not a line of a cluster file. Give one in quotes, e.g. 'max_connections: 150'.`,
+        `${JSON.stringify(line)} does not begin with a key of the cluster's file. Give a whole line in quotes, e.g. 'max_connections: 150'.`,
       );
     }
   }
@@ -53,19 +55,48 @@ export function readDemoOptions(
   return { sshVia, destroy: values.destroy, changes: positionals };
 }
 
-function parseOptions(args: readonly string[]) {
+const DOWN_USAGE = [
+  'Usage: npm run demo:down                   removes the lab with its images',
+  '       npm run demo:down -- --keep-images  keeps the images',
+].join('\n');
+
+/** Reads the arguments of `npm run demo:down --`; `world` is the name of the world to remove. */
+export function readDownOptions(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = {},
+): { world: string; keepImages: boolean } {
+  const { values, positionals } = parseOptions(args, {
+    options: { 'keep-images': { type: 'boolean', default: false } },
+    env,
+    usage: DOWN_USAGE,
+  });
+  return { world: positionals[0] ?? 'lab', keepImages: values['keep-images'] };
+}
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/**
+ * Parses arguments. npm keeps options before `--` for itself, in variables of `env`.
+ *
+ * @throws Error with `usage` if an option is unknown or was kept by npm
+ */
+function parseOptions<const Given extends Options>(
+  args: readonly string[],
+  {
+    options,
+    env,
+    usage,
+  }: { options: Given; env: Readonly<Record<string, string | undefined>>; usage: string },
+) {
+  const kept = Object.keys(options).find(
+    (name) => env[`npm_config_${name.replaceAll('-', '_')}`] !== undefined,
+  );
+  if (kept !== undefined) throw new Error(`Two dashes must come before --${kept}.\n${usage}`);
   try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        'ssh-via': { type: 'string', default: 'instance-connect-endpoint' },
-        destroy: { type: 'boolean', default: false },
-      },
-      allowPositionals: true,
-    });
+    return parseArgs({ args: [...args], options, allowPositionals: true });
   } catch (error) {
     const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('. ');
-    throw new Error(`${reason}.\n${USAGE}`, { cause: error });
+    throw new Error(`${reason}.\n${usage}`, { cause: error });
   }
 }
 

@@ -3,16 +3,21 @@
 // and the daemon stay, and the next demo starts faster.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readDownOptions } from './demo-options.ts';
 import { stopDocker } from './dockerd.mjs';
 import { destroyWorld } from './world.ts';
 
-const { values, positionals } = parseArgs({
-  options: { 'keep-images': { type: 'boolean', default: false } },
-  allowPositionals: true,
-});
-const name = positionals[0] ?? 'lab';
-const images = !values['keep-images'];
+function readOptions() {
+  try {
+    return readDownOptions(process.argv.slice(2), process.env);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exit(2);
+  }
+}
+
+const { world: name, keepImages } = readOptions();
+const images = !keepImages;
 await destroyWorld(name, { images });
 console.log(
   `Removed: containers, networks, loop devices and files of the world "${name}"${images ? ', and the images' : ''}.`,
