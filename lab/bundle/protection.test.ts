@@ -1,12 +1,14 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Aws, startAws } from '../aws/main.ts';
 import { Workspace } from '../aws/workspace.ts';
+import type { WorkflowEvent } from '../github/event.ts';
 import type { JobResult } from '../runner/job.ts';
 import { reachAws } from '../tools/wrap-program.ts';
-import { type Bench, listErrors, openBench } from './bench.ts';
+import { type Bench, listErrors, openBench, readPullNumber } from './bench.ts';
 
 // Data is never deleted by surprise: an apply operation, which has no review, replaces and destroys no node.
 
@@ -173,6 +175,32 @@ describe('an apply operation refuses', () => {
       /node-2: aws_ebs_volume\.data\["2"\] would be destroyed/,
     );
   });
+});
+
+test('a pull request that may destroy a node names who allowed it', async () => {
+  // Without a private key, no plan waits for nodes that do not exist.
+  const file = join(folder, 'key');
+  writeFileSync(file, bench.secrets['ssh-private-key'], { mode: 0o600 });
+  const publicKey = execFileSync('ssh-keygen', ['-y', '-f', file], { encoding: 'utf8' });
+  const opened = bench.github.openPullRequest({ branch: 'less', title: 'Less' });
+  const number = readPullNumber(opened);
+  const review = (event: WorkflowEvent) =>
+    bench.run(
+      event,
+      { ...inputs, 'replica-count': '0', 'ssh-private-key': '', 'ssh-public-key': publicKey },
+      {
+        path: reachAws({ folder, reattach: aws.reattach }),
+        workDirectory: join(folder, 'job'),
+      },
+    );
+  const readComment = () => bench.github.listComments(number)[0]?.body;
+  expect(listErrors(await review(opened)).join()).toContain('label the pull request allow-destroy');
+  expect(readComment()).toContain('add the label `allow-destroy`');
+  const labeled = bench.github.label(number, 'allow-destroy', 'bob');
+  expect(listErrors(await review(labeled))).toEqual([]);
+  expect(readComment()).toContain(
+    '**Allowed** by `bob` with the label `allow-destroy`: deletes node-2 and its data',
+  );
 });
 
 test('an apply operation succeeds if nothing is lost', async () => {

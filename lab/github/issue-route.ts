@@ -4,7 +4,7 @@ import { checkPermission, makeMalformed, makeNotFound, Problem } from './problem
 import type { Answer, Call, Route } from './route.ts';
 import { findIssue, readOptionalText, readText, readWord } from './route.ts';
 import { buildIssue, buildLabel, buildLabels } from './shape.ts';
-import type { IssueRecord, State } from './state.ts';
+import type { IssueRecord, LabelingRecord, State } from './state.ts';
 import { readClock, takeId } from './state.ts';
 
 function checkIssues(call: Call, access: 'read' | 'write'): void {
@@ -36,8 +36,11 @@ function listIssues(call: Call): Answer {
 }
 
 function hasLabel(issue: IssueRecord, label: string): boolean {
-  return issue.labels.some((own) => own.toLowerCase() === label.toLowerCase());
+  return issue.labels.some((own) => isSame(own, label));
 }
+
+// GitHub ignores the case of label names.
+const isSame = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase();
 
 /** Adds an issue to the state and returns it; a pull request starts as one. */
 export function addIssue(
@@ -69,7 +72,7 @@ function createIssue(call: Call): Answer {
   checkBody(body ?? '', 'Issue');
   const labels = readLabels(call.body.labels ?? []);
   const issue = addIssue(call.world.state, { title, body, author: call.login });
-  for (const label of labels) addLabel(call.world.state, issue, label);
+  for (const name of labels) addLabel(call.world.state, issue, { name, by: call.login });
   return { status: 201, body: buildIssue(call.world, issue) };
 }
 
@@ -95,8 +98,11 @@ function updateIssue(call: Call): Answer {
   issue.title = title ?? issue.title;
   issue.body = body ?? issue.body;
   if (labels !== undefined) {
-    issue.labels = [];
-    for (const label of labels) addLabel(call.world.state, issue, label);
+    const { state } = call.world;
+    const isWanted = (own: string) => labels.some((name) => isSame(own, name));
+    for (const name of issue.labels.filter((own) => !isWanted(own)))
+      dropLabel(state, issue, { name, by: call.login });
+    for (const name of labels) addLabel(state, issue, { name, by: call.login });
   }
   issue.updatedAt = readClock();
   return { body: buildIssue(call.world, issue) };
@@ -129,10 +135,27 @@ function checkCreation(call: Call, labels: readonly string[]): void {
   });
 }
 
+/** A label, and the account that puts it on or takes it off. */
+interface Labeling {
+  readonly name: string;
+  readonly by: string;
+}
+
 /** Adds a label to an issue, and to the repository if it does not exist there yet. */
-export function addLabel(state: State, issue: IssueRecord, name: string): void {
+export function addLabel(state: State, issue: IssueRecord, { name, by }: Labeling): void {
   state.labels[name.toLowerCase()] ??= { id: takeId(state), name, color: 'ededed' };
-  if (!hasLabel(issue, name)) issue.labels.push(name);
+  if (hasLabel(issue, name)) return;
+  issue.labels.push(name);
+  recordLabeling(state, issue, { event: 'labeled', label: name, actor: by });
+}
+
+function recordLabeling(
+  state: State,
+  { number }: IssueRecord,
+  labeling: Pick<LabelingRecord, 'event' | 'label' | 'actor'>,
+): void {
+  const id = takeId(state);
+  state.labelings.push({ id, issue: number, ...labeling, createdAt: readClock() });
 }
 
 function listLabels(call: Call): Answer {
@@ -147,7 +170,7 @@ function addLabels(call: Call): Answer {
   checkConversation(call, issue.number, 'write');
   const labels = readLabels(call.body.labels);
   checkCreation(call, labels);
-  for (const label of labels) addLabel(call.world.state, issue, label);
+  for (const name of labels) addLabel(call.world.state, issue, { name, by: call.login });
   return { body: buildLabels(call.world, issue) };
 }
 
@@ -155,14 +178,15 @@ function removeLabel(call: Call): Answer {
   const issue = findIssue(call);
   checkConversation(call, issue.number, 'write');
   const name = call.params.name ?? '';
-  if (!dropLabel(issue, name)) throw makeNotFound();
+  if (!dropLabel(call.world.state, issue, { name, by: call.login })) throw makeNotFound();
   return { body: buildLabels(call.world, issue) };
 }
 
 /** Removes a label from an issue; returns false if it has no label with this name. */
-export function dropLabel(issue: IssueRecord, name: string): boolean {
+export function dropLabel(state: State, issue: IssueRecord, { name, by }: Labeling): boolean {
   if (!hasLabel(issue, name)) return false;
-  issue.labels = issue.labels.filter((own) => own.toLowerCase() !== name.toLowerCase());
+  issue.labels = issue.labels.filter((own) => !isSame(own, name));
+  recordLabeling(state, issue, { event: 'unlabeled', label: name, actor: by });
   return true;
 }
 

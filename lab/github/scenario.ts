@@ -235,9 +235,10 @@ export class Scenario {
   label(number: number, name: string, by?: string) {
     return this.#play((world) => {
       const { pull, issue } = find(world, number);
-      addLabel(world.state, issue, name);
+      const actor = by ?? world.state.owner;
+      addLabel(world.state, issue, { name, by: actor });
       const action = { labeled: findLabel(world, name) };
-      return makePullRequestEvent(world, { pull, actor: by ?? world.state.owner, action });
+      return makePullRequestEvent(world, { pull, actor, action });
     });
   }
 
@@ -245,9 +246,11 @@ export class Scenario {
   unlabel(number: number, name: string, by?: string) {
     return this.#play((world) => {
       const { pull, issue } = find(world, number);
-      if (!dropLabel(issue, name)) throw new Error(`Pull request ${number} has no label ${name}.`);
+      const actor = by ?? world.state.owner;
+      if (!dropLabel(world.state, issue, { name, by: actor }))
+        throw new Error(`Pull request ${number} has no label ${name}.`);
       const action = { unlabeled: findLabel(world, name) };
-      return makePullRequestEvent(world, { pull, actor: by ?? world.state.owner, action });
+      return makePullRequestEvent(world, { pull, actor, action });
     });
   }
 

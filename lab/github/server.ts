@@ -19,6 +19,7 @@ import type { Answer, Route } from './route.ts';
 import { matchRoute } from './route.ts';
 import type { Urls, World } from './shape.ts';
 import type { State } from './state.ts';
+import { timelineRoutes } from './timeline-route.ts';
 
 /** One request as the server received it, in order of arrival. */
 export interface JournalEntry {
@@ -60,6 +61,7 @@ const routes: readonly Route[] = [
   ...commentRoutes,
   ...reactionRoutes,
   ...issueRoutes,
+  ...timelineRoutes,
   ...pullRoutes,
   ...commitRoutes,
   ...checkRoutes,

@@ -38,6 +38,16 @@ export interface LabelRecord {
   readonly color: string;
 }
 
+/** A label that an account put on an issue or took off it. */
+export interface LabelingRecord {
+  readonly id: number;
+  readonly issue: number;
+  readonly event: 'labeled' | 'unlabeled';
+  readonly label: string;
+  readonly actor: string;
+  readonly createdAt: string;
+}
+
 /** An issue; a pull request is an issue too and shares its number. */
 export interface IssueRecord {
   readonly id: number;
@@ -199,6 +209,8 @@ export interface State {
   branches: Record<string, string[]>;
   labels: Record<string, LabelRecord>;
   issues: Record<string, IssueRecord>;
+  /** Oldest first. */
+  labelings: LabelingRecord[];
   pulls: Record<string, PullRecord>;
   comments: Record<string, CommentRecord>;
   reactions: Record<string, ReactionRecord>;
@@ -286,6 +298,7 @@ export function createState(repository: {
     branches: {},
     labels: {},
     issues: {},
+    labelings: [],
     pulls: {},
     comments: {},
     reactions: {},
@@ -327,6 +340,7 @@ export function loadState(path: string): State | undefined {
       mergeabilityDelay: state.mergeabilityDelay ?? 1,
       treeLimit: state.treeLimit ?? githubTreeLimit,
       roles: state.roles ?? {},
+      labelings: state.labelings ?? [],
       blobs: state.blobs ?? {},
       trees: state.trees ?? {},
       reactions: state.reactions ?? {},

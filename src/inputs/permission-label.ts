@@ -6,6 +6,8 @@ export interface PermissionLabel {
   readonly label: string | null;
   /** Labels of the pull request; null without a pull request. */
   readonly labels: readonly string[] | null;
+  /** Login of the account that put it on; absent or null if it is not known. */
+  readonly by?: string | null;
 }
 
 /** Whether the pull request has the label. GitHub ignores the case of label names. */

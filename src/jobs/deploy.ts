@@ -31,7 +31,7 @@ import { ProviderLockError } from '../terraform/provider-lock.ts';
 import { configureNodes } from './configure-nodes.ts';
 import type { Job } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
-import { buildPermissions, refuseLoss, refuseUnseenRole } from './losses.ts';
+import { buildPermissions, nameAllowers, refuseLoss, refuseUnseenRole } from './losses.ts';
 import { planCluster } from './plan-cluster.ts';
 import { saveEnd, saveProgress } from './post-state.ts';
 import { type Preview, previewRollout } from './preview.ts';
@@ -105,10 +105,8 @@ export async function deploy(
     // Labels apply to their own pull request, not to commits pushed together with its merge.
     const labels = pull !== null && isMergedAs(pull, commit) ? pull.labels : null;
     let ground: ApplyScope = { kind: 'plan', label: job.inputs.allowDestroyLabel, labels };
-    const { destroy: destroyPermission, slotLoss: slotPermission } = buildPermissions(
-      job.inputs,
-      labels,
-    );
+    const permissions = buildPermissions(job.inputs, labels);
+    const { destroy: destroyPermission, slotLoss: slotPermission } = permissions;
     const { providerLock } = plan;
     let { digest } = reviewStore.buildRecord(plan.summary, { commit, image: null, providerLock });
     const isReviewable = hasChangesToReview(plan.summary);
@@ -132,8 +130,15 @@ export async function deploy(
         report = { ...report, reviewed, warnings: [...warnings, ...others] };
       }
       ground = { ...ground, partly: report.reviewed?.partly ?? false };
-      const volumes = await checkVolumes(job, plan);
+      const { slotLoss, backupLoss } = preview;
+      const losses = { slotLoss, backupLoss, permissions };
+      const [volumes, named] = await Promise.all([
+        checkVolumes(job, plan),
+        nameAllowers({ ...losses, plan: plan.summary }, context.pullRequest.findLabelers),
+      ]);
       refuseBeforeApply({ plan, preview, ground, slotPermission, destroyPermission, volumes });
+      if (isAllowed(destroyPermission) || isAllowed(slotPermission))
+        report = { ...report, losses: { ...losses, permissions: named } };
     }
     if (isReviewable)
       await deployCheck.begin(commit, { digest, required: onPlanChange === 'fail' });

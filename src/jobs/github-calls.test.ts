@@ -137,6 +137,27 @@ test('a deploy with nothing to do is at most thirteen calls, six of them writes'
   expect(bodies()).toEqual([expect.stringContaining('run: 30/1')]);
 });
 
+test('a loss that a label allows costs one call more, and both reports name who allowed it', async () => {
+  const removal = { address: 'aws_instance.node["2"]', actions: ['delete'], before: { id: 'i-2' } };
+  const { plan: summary } = createPlanReport(createPlan([removal]));
+  const planned = await planCluster(openJob('orders'), { lock: false });
+  vi.mocked(planCluster).mockResolvedValue({ ...planned, plan: { ...planned.plan, summary } });
+  github.label(number, 'allow-destroy', 'bob');
+  const allowed = (id: number) => {
+    const job = openJob('orders', { id });
+    return { ...job, inputs: { ...job.inputs, allowDestroyLabel: 'Allow-Destroy' } };
+  };
+  const text =
+    '**Allowed** by `bob` with the label `Allow-Destroy`: deletes the instance of node-2.';
+  await review(allowed(20), head);
+  expect(bodies()).toEqual([expect.stringContaining(text)]);
+  const { sha } = github.merge(number, 'squash').push;
+  await deploy(allowed(30), sha);
+  expect(bodies()).toEqual([expect.stringMatching(/run: 30\/1/)]);
+  expect(bodies()).toEqual([expect.stringContaining(text)]);
+  expect(listCalls(0).filter((call) => /timeline/.test(call))).toHaveLength(2);
+});
+
 test('Terraform and the nodes do not wait for the comment', async () => {
   const sha = await prepare();
   const path = /\/comments/;

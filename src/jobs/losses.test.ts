@@ -1,9 +1,16 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { createPlan } from '../report/fixtures/plan.ts';
 import { summarizePlan } from '../terraform/plan.ts';
-import { buildPermissions, buildSlotPermission, refuseLoss, refuseUnseenRole } from './losses.ts';
+import {
+  buildPermissions,
+  buildSlotPermission,
+  nameAllowers,
+  refuseLoss,
+  refuseUnseenRole,
+} from './losses.ts';
 
 const LABEL = 'allow-slot-loss';
+const DELETED = [{ address: 'aws_instance.node["3"]', actions: ['delete'], before: { id: 'i-1' } }];
 
 const refuse = (label: string | null, labels: readonly string[] | null) =>
   refuseLoss('node-1: lost.', buildSlotPermission({ allowSlotLossLabel: label }, labels));
@@ -50,5 +57,38 @@ test.each([
     );
     expect(ask('No node answers.', ['allow-destroy'])).toEqual([]);
     expect(ask(null, labels)).toEqual([]);
+  },
+);
+
+test.each<[string, object[], string | null, string[] | null, (string | null | undefined)[]]>([
+  ['a node', DELETED, null, ['allow-destroy'], ['bob', null]],
+  ['a slot', [], 'node-1: lost.', [LABEL], [null, 'carol']],
+  ['a node and a slot', DELETED, 'node-1: lost.', ['allow-destroy', LABEL], ['bob', 'carol']],
+  ['a node, without the label', DELETED, null, [LABEL], [undefined, undefined]],
+  ['a node, without a pull request', DELETED, null, null, [undefined, undefined]],
+  ['nothing', [], null, ['allow-destroy', LABEL], [undefined, undefined]],
+])(
+  'who allowed the loss of %s is asked only if a label allows it',
+  async (_, resources, slotLoss, labels, by) => {
+    const inputs = { allowDestroyLabel: 'allow-destroy', allowSlotLossLabel: LABEL };
+    const ask = vi.fn(
+      async () =>
+        new Map(
+          Object.entries({ 'allow-destroy': 'bob', [LABEL]: 'carol' }).filter(([name]) =>
+            labels?.includes(name),
+          ),
+        ),
+    );
+    const named = await nameAllowers(
+      {
+        plan: summarizePlan(createPlan(resources as never)),
+        slotLoss,
+        backupLoss: null,
+        permissions: buildPermissions(inputs, labels),
+      },
+      ask,
+    );
+    expect([named.destroy.by, named.slotLoss.by]).toEqual(by);
+    expect(ask).toHaveBeenCalledTimes(by[0] === undefined ? 0 : 1);
   },
 );

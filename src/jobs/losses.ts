@@ -1,6 +1,7 @@
+import type { Labelers } from '../github/labelers.ts';
 import type { Inputs } from '../inputs/inputs.ts';
 import { explainPermission, isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
-import type { Permissions } from '../report/losses.ts';
+import { type LossReport, listLosses, type Permissions } from '../report/losses.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 
 /**
@@ -25,6 +26,22 @@ export function buildPermissions(
     destroy: { input: 'allow-destroy-label', label, labels },
     slotLoss: buildSlotPermission(inputs, labels),
   };
+}
+
+/** Returns the permissions with who put the labels on. Asks GitHub only if a label allows a loss. */
+export async function nameAllowers(
+  report: LossReport,
+  findLabelers: () => Promise<Labelers>,
+): Promise<Permissions> {
+  const { destroy, slotLoss } = report.permissions;
+  if (!isAllowed(destroy) && !isAllowed(slotLoss)) return report.permissions;
+  if (listLosses(report).allowed.length === 0) return report.permissions;
+  const labelers = await findLabelers();
+  const name = (permission: PermissionLabel): PermissionLabel => ({
+    ...permission,
+    by: labelers.get((permission.label ?? '').toLowerCase()) ?? null,
+  });
+  return { destroy: name(destroy), slotLoss: name(slotLoss) };
 }
 
 /**

@@ -15,7 +15,7 @@ import { explainFixedValues } from '../terraform/fixed-values.ts';
 import { explainApplyRefusal } from '../terraform/permit.ts';
 import type { EffectLabels } from './effect-labels.ts';
 import type { Job } from './job.ts';
-import { buildPermissions, refuseLoss } from './losses.ts';
+import { buildPermissions, nameAllowers, refuseLoss } from './losses.ts';
 import { planCluster } from './plan-cluster.ts';
 import { saveEnd, saveProgress } from './post-state.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
@@ -109,7 +109,15 @@ async function preparePlan(
   core.setOutput('plan-digest', planRecord.digest);
   const [pull, volumes] = await Promise.all([pullRequest.read(), checkVolumes(job, plan)]);
   const described = buildDatabasePlan(job, { plan, preview });
-  const permissions = buildPermissions(job.inputs, pull?.labels ?? null);
+  const permissions = await nameAllowers(
+    {
+      plan: plan.summary,
+      slotLoss: described.slotLoss,
+      backupLoss: described.backupLoss,
+      permissions: buildPermissions(job.inputs, pull?.labels ?? null),
+    },
+    pullRequest.findLabelers,
+  );
   const problems = [
     ...explainApplyRefusal(plan.summary, { kind: 'plan', ...permissions.destroy }),
     ...refuseLoss(preview.slotLoss, permissions.slotLoss),

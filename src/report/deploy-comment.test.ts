@@ -7,7 +7,7 @@ import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { renderDeployComment } from './deploy-comment.ts';
 import type { DeployReport, DeployState } from './deploy-report.ts';
 import { createPlan, readFixture } from './fixtures/plan.ts';
-import { createDeployReport, createProof, RUN } from './fixtures/report.ts';
+import { createDeployReport, createProof, permit, RUN } from './fixtures/report.ts';
 import { listLeftOut } from './left-out.ts';
 import { renderDeploySummary } from './summary.ts';
 
@@ -51,6 +51,7 @@ const failure = {
   error: 'node-2: pg_basebackup: error: connection refused\n```\n@acme/admins </details>',
   nextStep: 'Open port 5432 among the nodes, then run the job again.',
 } as const;
+const PERMITTED = permit(['allow-destroy']);
 const early = { plan: null, steps: null };
 const WORK: readonly NodeWork[] = [
   {
@@ -99,6 +100,22 @@ const REPORTS: Readonly<Record<string, DeployReport>> = {
         createProof(3, { state: NOT_PROVED, tokenRead: false, timeline: null, lagBytes: null }),
       ],
       warnings: LEFT_OUT.slice(0, 2),
+    },
+  ),
+  'done-allowed': createReport(
+    { state: 'done', connectionString, changes: 2 },
+    {
+      proof: [createProof(1), createProof(2)],
+      steps: [],
+      plan: summarizePlan(readFixture('cluster-scale-in').json),
+      losses: {
+        slotLoss: null,
+        backupLoss: null,
+        permissions: {
+          ...PERMITTED,
+          destroy: { ...PERMITTED.destroy, by: '@alice' },
+        },
+      },
     },
   ),
   incomplete: createReport(

@@ -17,6 +17,7 @@ import { renderFailure } from './failure.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
 import { renderHeadline, renderTitle } from './headline.ts';
 import { renderIgnoredRestore } from './ignored-restore.ts';
+import { listLosses } from './losses.ts';
 import {
   renderCode,
   renderDetails,
@@ -66,6 +67,7 @@ export function listDeploySections(report: DeployReport): Section[] {
     renderAlert('WARNING', {
       items: [
         ...(report.ignoredRestore ? [renderIgnoredRestore(report.ignoredRestore, run)] : []),
+        ...listAllowed(report),
         ...report.warnings.map((text) => renderText(shortenText(text))),
       ],
       shrinkOrder: 2,
@@ -83,6 +85,11 @@ const WITHOUT_WORK: readonly DeployState['state'][] = [
   'gone',
   'awaiting',
 ];
+
+/** Says, as Markdown, what the merge loses with a permission. */
+function listAllowed({ plan, losses }: DeployReport): readonly string[] {
+  return plan === null || losses === undefined ? [] : listLosses({ ...losses, plan }).allowed;
+}
 
 /** Renders the differences unfolded: a person has to decide on them. */
 function renderDifferences(

@@ -5,6 +5,7 @@ import type { PlanSummary } from '../terraform/plan.ts';
 import type { BackupReport } from './backups.ts';
 import type { RunInfo } from './footer.ts';
 import type { IgnoredRestore } from './ignored-restore.ts';
+import type { LossReport } from './losses.ts';
 import type { NodeNote } from './notes.ts';
 
 /** Work that can be under way, fail or be cancelled. */
@@ -99,6 +100,8 @@ export interface DeployReport {
   readonly backups?: BackupReport;
   /** A restore that the merge asked for and that did not happen; absent without one. */
   readonly ignoredRestore?: IgnoredRestore;
+  /** What the plan loses, and what allows it; absent before that is checked. */
+  readonly losses?: Omit<LossReport, 'plan'>;
   readonly notes: readonly NodeNote[];
   /** Sentences. */
   readonly warnings: readonly string[];

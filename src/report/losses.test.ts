@@ -66,6 +66,22 @@ test('an allowed loss names the label', () => {
   });
 });
 
+test.each([
+  ['a person', 'alice', '`alice`'],
+  ['an app', 'github-actions[bot]', '`github-actions[bot]`'],
+  ['a hostile name', '`@team` |<b>', '<code>&#96;&#64;team&#96; &#124;&#60;b&#62;</code>'],
+])('an allowed loss names %s without a mention', (_, by, rendered) => {
+  const { destroy, slotLoss } = permit(['allow-destroy', 'allow-slot-loss']);
+  const permissions = { destroy: { ...destroy, by }, slotLoss: { ...slotLoss, by: null } };
+  const plan = summarizePlan(createPlan([instance(3)]));
+  expect(
+    listLosses({ plan, slotLoss: 'The slot cdc is lost.', backupLoss: null, permissions }).allowed,
+  ).toEqual([
+    `**Allowed** by ${rendered} with the label \`allow-destroy\`: deletes the instance of node-3.`,
+    '**Allowed** by the label `allow-slot-loss`: The slot cdc is lost.',
+  ]);
+});
+
 test('a loss of backups needs the same label', () => {
   const backupLoss = 'backup.retention_days: 7 instead of 14 would be kept.';
   const report = { plan: summarizePlan(createPlan([])), slotLoss: null, backupLoss };

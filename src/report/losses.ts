@@ -26,7 +26,7 @@ export interface LossReport {
 export interface Losses {
   /** With the way to allow them. */
   readonly blocked: readonly string[];
-  /** With the label that allows them. */
+  /** With the label that allows them, and who put it on. */
   readonly allowed: readonly string[];
 }
 
@@ -45,11 +45,14 @@ export function listLosses({ plan, slotLoss, backupLoss, permissions }: LossRepo
       .map(({ text, permission }) => `**Blocked:** ${text}. ${explainWay(permission)}`),
     allowed: losses
       .filter(({ permission }) => isAllowed(permission))
-      .map(
-        ({ text, permission: { label } }) =>
-          `**Allowed** by the label ${renderCode(label ?? '')}: ${text}.`,
-      ),
+      .map(({ text, permission }) => `**Allowed** by ${renderPermission(permission)}: ${text}.`),
   };
+}
+
+/** Renders who allowed a loss, or the label alone. */
+function renderPermission({ label, by = null }: PermissionLabel): string {
+  const name = renderCode(label ?? '');
+  return by === null ? `the label ${name}` : `${renderCode(by)} with the label ${name}`;
 }
 
 function quoteLoss(loss: string | null, permission: PermissionLabel) {

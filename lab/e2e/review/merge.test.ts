@@ -220,11 +220,12 @@ describe('reviewed is applied', () => {
     expect(listLabels()).toEqual(named('db/refused', 'db/destroy'));
     expect(readComment(number)).toMatch(/^###? 🛑 .* blocked · removes node-3/m);
     expect(listErrors(planned)).toContain('label the pull request allow-destroy');
-    requireSuccess(await run(world.github.label(number, 'allow-destroy'), wanted));
+    requireSuccess(await run(world.github.label(number, 'allow-destroy', 'bob'), wanted));
     expect(listLabels()).toEqual(named('db/destroy', 'allow-destroy'));
     expect(readComment(number)).toMatch(/^###? ⚠️ .* planned · removes node-3/m);
-    expect(readComment(number)).toContain('by the label `allow-destroy`');
+    expect(readComment(number)).toContain('by `bob` with the label `allow-destroy`');
     const { deployed } = await merge(number, wanted);
+    expect(readComment(number)).toContain('by `bob` with the label `allow-destroy`');
     expect(readProof(requireSuccess(deployed))).toHaveLength(2);
     expect(world.aws.listInstances()).toHaveLength(2);
   });
