@@ -122,6 +122,22 @@ describe('with an unreachable node, configure', () => {
   });
 });
 
+test('a node that is lost during a step is named in one sentence, apart from what ssh said', async () => {
+  const end = run({
+    'node-1': answer(1),
+    'node-2': answer(2),
+    'node-3': { ...answer(3), cut: 'cluster_proof' },
+  });
+  await expect(end).rejects.toMatchObject({
+    problems: [
+      expect.stringMatching(
+        /^node-3 does not answer SSH any more \(step proof\)\. .*console in EC2\.$/,
+      ),
+    ],
+    transcripts: [expect.stringMatching(/^node-3: .*: /)],
+  });
+});
+
 test('configure runs Terraform once for a replacement, then waits for the node and proves all nodes', async () => {
   const others = { 'node-1': answer(1), 'node-3': answer(3) };
   const replaced: string[] = [];

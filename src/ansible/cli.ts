@@ -8,7 +8,7 @@ import { ProcessError, runProcess } from '../process/child-process.ts';
 import { runShortCommand } from '../process/short-command.ts';
 import { compareVersions } from '../process/version.ts';
 import { childTemporary, copyAssets, writeSecretFile } from '../runner/workspace.ts';
-import { LostConnectionError } from './lost-connection.ts';
+import { LostConnectionError, listFailures } from './lost-connection.ts';
 import { CONTROL_SOCKET } from './progress.ts';
 import { type AnsibleResult, parseResult, RESULT_BYTES, refuseSize } from './result.ts';
 
@@ -187,13 +187,6 @@ interface Prepared {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** One message per failure: the node, the task, and what failed. */
-export function listFailures(failures: AnsibleResult['failures']): string[] {
-  return failures.map(
-    ({ node, task, message, log }) => `${node}: ${task}: ${[message, log].join('\n').trim()}`,
-  );
-}
-
 async function readResult(path: string, nodes: readonly string[]): Promise<AnsibleResult | null> {
   try {
     const { size } = await stat(path);
@@ -216,15 +209,19 @@ function explainFailure(
       cause: error,
     });
   }
-  const problems = listFailures(failures);
-  return result !== null && isOnlyLost(result)
-    ? new LostConnectionError(problems, { result, cause: error })
-    : new FailedStepsError(problems, { steps: failures.map(({ step }) => step), cause: error });
-}
-
-/** Whether each failure is a connection that was lost, or could not be made. */
-function isOnlyLost({ failures, stats }: AnsibleResult): boolean {
-  return failures.every(
-    ({ node }) => (stats[node]?.unreachable ?? 0) > 0 && stats[node]?.failures === 0,
+  // The connection was lost, or could not be made.
+  const isLost = ({ node }: { node: string }) =>
+    (result?.stats[node]?.unreachable ?? 0) > 0 && result?.stats[node]?.failures === 0;
+  const [lost, failed] = [failures.filter(isLost), failures.filter((one) => !isLost(one))];
+  const problems = listFailures(failed);
+  if (result !== null && failed.length === 0)
+    return new LostConnectionError(listFailures(lost), { result, cause: error });
+  const names = [...new Set(lost.map(({ node }) => node))].join(', ');
+  return new FailedStepsError(
+    [
+      ...problems,
+      ...(names === '' ? [] : [`${names}: SSH did not answer. The log has what it said.`]),
+    ],
+    { steps: failures.map(({ step }) => step), cause: error },
   );
 }

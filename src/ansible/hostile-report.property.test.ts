@@ -18,8 +18,8 @@ import { createDeployReport, createPlanReport } from '../report/fixtures/report.
 import { renderPlanComment } from '../report/plan-comment.ts';
 import { listSteps } from '../report/steps.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
-import { listFailures } from './cli.ts';
 import { ASKED, createReport, REPORTED } from './fixtures.ts';
+import { listFailures } from './lost-connection.ts';
 import { type AnsibleResult, parseResult } from './result.ts';
 import { renderVariables } from './variables.ts';
 

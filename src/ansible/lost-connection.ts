@@ -13,4 +13,16 @@ export class LostConnectionError extends FailedStepsError {
     super(problems, { steps: result.failures.map(({ step }) => step), cause });
     this.result = result;
   }
+
+  /** What ssh said, one message per failure. */
+  get transcripts(): readonly string[] {
+    return listFailures(this.result.failures);
+  }
+}
+
+/** One message per failure: the node, the task, and what failed. */
+export function listFailures(failures: AnsibleResult['failures']): string[] {
+  return failures.map(
+    ({ node, task, message, log }) => `${node}: ${task}: ${[message, log].join('\n').trim()}`,
+  );
 }

@@ -3,15 +3,16 @@ import { join } from 'node:path';
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { Node } from '../cluster/node.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
+import { explainLostNodes } from '../cluster/unreachable.ts';
 import type { Inputs } from '../inputs/inputs.ts';
 import { type PublicKeys, splitKeys } from '../inputs/ssh-key.ts';
 import { chooseEnvironment } from '../process/child-environment.ts';
 import { Slots } from '../process/slots.ts';
 import { writeSecretFile } from '../runner/workspace.ts';
-import { Ansible, listFailures } from './cli.ts';
+import { Ansible } from './cli.ts';
 import { renderInventory } from './inventory.ts';
 import { KnownHosts } from './known-hosts.ts';
-import { LostConnectionError } from './lost-connection.ts';
+import { LostConnectionError, listFailures } from './lost-connection.ts';
 import { type ProgressAnswer, readProgress } from './progress.ts';
 import type { AnsibleResult } from './result.ts';
 import { limitConnections, type Route, renderConnections, type Tunnels } from './route.ts';
@@ -143,20 +144,23 @@ export class Nodes {
     onNotes?: (notes: AnsibleResult['notes']) => void,
   ): Promise<AnsibleResult> {
     const { unreachable: away = [] } = desired;
-    const nodes = [...desired.nodes, ...desired.leaving]
-      .map(({ name }) => name)
-      .filter((name) => !away.includes(name));
+    const nodes = [...desired.nodes, ...desired.leaving].filter(({ name }) => !away.includes(name));
     try {
       return await this.#ansible.run('site.yml', this.#render(desired, { rollout: work }), {
-        nodes,
+        nodes: nodes.map(({ name }) => name),
         connections: renderConnections(this.#access.route, this.#limits),
         ...(onNotes && { onNotes }),
       });
     } catch (error) {
-      if (!(error instanceof LostConnectionError) || this.#tunnels === null) throw error;
+      if (!(error instanceof LostConnectionError)) throw error;
       const failures = this.#addCauses(error.result.failures);
+      const lost = failures.map(({ node, ...failure }) => ({
+        ...failure,
+        name: node,
+        isLocked: isLockedOut(failure.message),
+      }));
       const result = { ...error.result, failures };
-      throw new LostConnectionError(listFailures(failures), { result, cause: error });
+      throw new LostConnectionError(explainLostNodes(lost, nodes), { result, cause: error });
     }
   }
 

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { createDesired } from './testing/fixtures.ts';
-import { explainUnreachable, type RunnerNetwork, type UnreachableNodes } from './unreachable.ts';
+import {
+  explainLostNodes,
+  explainUnreachable,
+  type LostConnection,
+  type RunnerNetwork,
+  type UnreachableNodes,
+} from './unreachable.ts';
 
 const { nodes } = createDesired();
 const RUNNING = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' };
@@ -156,4 +162,49 @@ test('no message says to terminate an instance', () => {
       /terminate it|terminate-instances/,
     );
   }
+});
+
+const lose = (number: number, change: Partial<LostConnection> = {}): LostConnection => ({
+  ...{ name: `node-${number}`, step: 'prepare', message: 'Connection timed out', isLocked: false },
+  ...change,
+});
+const TUNNEL = { message: 'tunnel: eice-1 does not exist any more.\nConnection closed' };
+
+test.each<[string, LostConnection[], string[]]>([
+  [
+    'one node',
+    [lose(2)],
+    ['^node-2 does not .* \\(step prepare\\)\\. .* instance i-\\w+2 is restarting'],
+  ],
+  [
+    'two of three, in two steps',
+    [lose(1), lose(2, { step: 'access' })],
+    [
+      '^node-1, node-2 do not .* \\(step prepare, access\\)\\. .* instances i-\\w+1, i-\\w+2 are restarting',
+    ],
+  ],
+  ['one node in two tasks', [lose(2), lose(2)], ['^node-2 does not']],
+  [
+    'all nodes',
+    [lose(1), lose(2), lose(3)],
+    [
+      '^No node answers SSH any more \\(node-1, node-2, node-3; step prepare\\)\\. .*the network between',
+    ],
+  ],
+  [
+    'all nodes, whose tunnels failed',
+    [lose(1, TUNNEL), lose(2, TUNNEL), lose(3, TUNNEL)],
+    [
+      '^node-1, node-2, node-3 cannot be reached any more \\(step prepare\\): eice-1 does not exist any more\\.$',
+    ],
+  ],
+  [
+    'one node that refuses the login, and a silent one',
+    [lose(1), lose(3, { message: 'Permission denied', isLocked: true })],
+    ['^node-1 does not', '^node-3: the SSH server answers, but the login'],
+  ],
+])('connections that are lost during a step: %s', (_, lost, texts) => {
+  const found = explainLostNodes(lost, nodes);
+  expect(found).toEqual(texts.map((text) => expect.stringMatching(text)));
+  expect(found.join()).not.toContain('timed out');
 });

@@ -61,6 +61,53 @@ export function explainUnreachable(
   ];
 }
 
+/** A connection that was lost during a step. */
+export interface LostConnection {
+  /** Of the node. */
+  readonly name: string;
+  /** Kind of the step. */
+  readonly step: string;
+  /** What ssh said. */
+  readonly message: string;
+  /** Whether the SSH server answered and refused the login. */
+  readonly isLocked: boolean;
+}
+
+/**
+ * Returns why nodes that answered before do not answer any more, and what to do about it: one text per cause, for all nodes
+ * that it concerns. `asked`: every node that the steps need.
+ */
+export function explainLostNodes(
+  lost: readonly LostConnection[],
+  asked: readonly Node[],
+): string[] {
+  const messages = Object.fromEntries(lost.map(({ name, message }) => [name, message]));
+  const locked = lost.filter(({ isLocked }) => isLocked).map(({ name }) => name);
+  const silent = lost.filter(({ isLocked }) => !isLocked);
+  const steps = [...new Set(silent.map(({ step }) => step))].join(', ');
+  const nodes = asked.filter(({ name }) => silent.some((one) => one.name === name));
+  const causes = groupBy(nodes, ({ name }) => findTunnelCause(messages[name] ?? '') ?? '');
+  return [
+    ...[...causes].map(([cause, group]) =>
+      cause !== ''
+        ? `${listNames(group)} cannot be reached any more (step ${steps}): ${cause}`
+        : group.length === asked.length && group.length > 1
+          ? `No node answers SSH any more (${listNames(group)}; step ${steps}). They answered before, so most likely the network between the runner and them broke, not the nodes.`
+          : explainLostGroup(group, steps),
+    ),
+    ...explainLoginsRefused([...new Set(locked)], messages),
+  ];
+}
+
+function explainLostGroup(nodes: readonly Node[], steps: string): string {
+  const ids = nodes.map(({ instanceId }) => instanceId).join(', ');
+  const [answer, instances, are] =
+    nodes.length === 1
+      ? ['does not answer', 'instance', 'is']
+      : ['do not answer', 'instances', 'are'];
+  return `${listNames(nodes)} ${answer} SSH any more (step ${steps}). Most likely the ${instances} ${ids} ${are} restarting or overloaded: look at the status checks and the console in EC2.`;
+}
+
 /** Whether the host answers and nothing listens on port 22. */
 const isRefused = (message: string): boolean => /Connection refused/i.test(message);
 

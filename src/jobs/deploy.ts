@@ -1,4 +1,5 @@
 import * as core from '@actions/core';
+import { LostConnectionError } from '../ansible/lost-connection.ts';
 import { findImageDigest } from '../cluster/image.ts';
 import type { VolumeReport } from '../cluster/volume-modification.ts';
 import { isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
@@ -235,14 +236,15 @@ function describeFailure(
   if (error instanceof ProviderLockError) {
     return { state: 'changed', differences: error.problems, nextStep: PROVIDER_NEXT_STEP };
   }
-  const transcripts = error instanceof UnreachableError ? error.transcripts : [];
-  return {
-    state: 'failed',
-    phase,
-    error: readMessage(error),
-    transcripts,
-    nextStep: NEXT_STEPS[phase],
-  };
+  const failed = { state: 'failed', phase, nextStep: NEXT_STEPS[phase] } as const;
+  if (error instanceof UnreachableError) {
+    const { explanation, failures, transcripts } = error;
+    return { ...failed, error: failures.join('\n'), explanation, transcripts };
+  }
+  if (error instanceof LostConnectionError) {
+    return { ...failed, error: '', explanation: error.problems, transcripts: error.transcripts };
+  }
+  return { ...failed, error: readMessage(error) };
 }
 
 /** Refuses the change before the infrastructure changes. */

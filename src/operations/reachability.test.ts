@@ -27,7 +27,11 @@ describe('requireObservation', () => {
       }
     };
     expect(find()).toBeInstanceOf(UnreachableError);
-    expect(find()).toMatchObject({ problems: [expect.any(String)], transcripts: said });
+    expect(find()).toMatchObject({
+      explanation: [expect.any(String)],
+      failures: [],
+      transcripts: said,
+    });
   });
 
   test('what failed on a node that can be logged in to is named', () => {

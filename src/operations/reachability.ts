@@ -23,12 +23,21 @@ export function findVantage({ inputs, route }: NodeAccess): RunnerNetwork {
 
 /** Nodes could not be reached. What ssh said is for the log and the job summary, not for a comment. */
 export class UnreachableError extends UserError {
+  /** Why, and what to do: sentences. */
+  readonly explanation: readonly string[];
+  /** What failed on nodes that can be logged in to. */
+  readonly failures: readonly string[];
   /** One message per failed node. */
   readonly transcripts: readonly string[];
 
-  constructor(problems: readonly string[], transcripts: readonly string[]) {
-    super(problems);
+  constructor(
+    explanation: readonly string[],
+    { failures, transcripts }: Pick<UnreachableError, 'failures' | 'transcripts'>,
+  ) {
+    super([...explanation, ...failures]);
     this.name = 'UnreachableError';
+    this.explanation = explanation;
+    this.failures = failures;
     this.transcripts = transcripts;
   }
 }
@@ -90,9 +99,8 @@ export function requireObservation(
         : [
             `${broken.join(', ')} can be logged in to, but the look at it failed, so nothing more was done. Fix what the messages name; its server may run as ever.`,
           ]),
-      ...selectFailures(failures, broken),
     ],
-    failures,
+    { failures: selectFailures(failures, broken), transcripts: failures },
   );
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { NodeWork } from '../cluster/progress.ts';
 import { NOT_PROVED } from '../cluster/proof.ts';
 import { createDesired } from '../cluster/testing/fixtures.ts';
+import { explainLostNodes, explainUnreachable } from '../cluster/unreachable.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { renderDeployComment } from './deploy-comment.ts';
@@ -60,6 +61,18 @@ const WORK: readonly NodeWork[] = [
   },
   { kind: 'step', node: 'node-3', step: '[clone](https://a/) @acme/admins' },
 ];
+
+const { nodes: NODES } = createDesired();
+const NAMES = NODES.map(({ name }) => name);
+const STATES = Object.fromEntries(NAMES.map((name) => [name, 'running']));
+const NEXT =
+  'The infrastructure is there. Fix the cause and run the job again: it looks at every node and does the rest.';
+const SILENCE = {
+  transcripts: NODES.map(
+    ({ name, publicAddress }) =>
+      `${name}: Log in: ssh: connect to host ${publicAddress} port 22: Connection timed out`,
+  ),
+};
 
 const LEFT_OUT = listLeftOut(
   {
@@ -153,6 +166,45 @@ const REPORTS: Readonly<Record<string, DeployReport>> = {
       ],
     },
   ),
+  'failed-unreachable': createReport(
+    {
+      ...{ state: 'failed', phase: 'configuring', error: '', nextStep: NEXT },
+      ...SILENCE,
+      explanation: explainUnreachable(
+        { asked: NODES, noAnswer: NAMES, loginRefused: [], states: STATES, messages: {} },
+        {
+          vantage: { via: 'direct', sshCidrs: ['203.0.113.0/24'], addresses: ['198.51.100.7'] },
+          isPrimarySeen: false,
+        },
+      ),
+    },
+    { steps: [] },
+  ),
+  'failed-unreachable-two': createReport(
+    {
+      ...{ state: 'failed', phase: 'configuring', error: '', nextStep: NEXT },
+      ...SILENCE,
+      explanation: explainUnreachable(
+        {
+          ...{ asked: NODES, noAnswer: NAMES.slice(0, 2), loginRefused: ['node-3'] },
+          ...{ states: STATES, messages: {} },
+        },
+        {
+          vantage: { via: 'instance-connect-endpoint', sshCidrs: [], addresses: [] },
+          isPrimarySeen: false,
+        },
+      ),
+    },
+    { steps: [] },
+  ),
+  'failed-lost': createReport({
+    ...{ state: 'failed', phase: 'configuring', error: '', nextStep: NEXT },
+    ...SILENCE,
+    explanation: explainLostNodes(
+      NAMES.slice(0, 2).map((name) => ({ name, step: 'clone', message: '', isLocked: false })),
+      NODES,
+    ),
+  }),
   'configuring-work': createReport({ state: 'configuring' }, { work: WORK }),
   continuing: createReport(
     { state: 'continuing', run: 'deploy', nodes: ['node-2', 'node-3'], minutes: 330 },
@@ -179,6 +231,8 @@ describe('golden', () => {
   test.each(Object.entries(REPORTS))('%s', async (name, report) => {
     const comment = renderDeployComment(report);
     expect(renderDeploySummary(report)).toContain(comment.trimEnd());
+    // What ssh said is in the summary and the log.
+    expect(comment).not.toContain('Connection timed out');
     await expect(comment).toMatchFileSnapshot(`golden/deploy-${name}.md`);
   });
 });

@@ -28,6 +28,8 @@ export type DeployState =
       readonly phase: Phase | 'checking the inputs';
       /** Raw messages of any length. */
       readonly error: string;
+      /** Why nodes could not be reached, sentences; `error` has the rest, or is empty. */
+      readonly explanation?: readonly string[];
       /** What ssh said where nodes could not be reached, one message per node. */
       readonly transcripts?: readonly string[];
       /** What to do now, in a sentence. */

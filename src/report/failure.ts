@@ -3,13 +3,26 @@ import type { DeployState } from './deploy-report.ts';
 import type { RunInfo } from './footer.ts';
 import { renderFence, renderLink, renderText, shortenText } from './markdown.ts';
 
-/** Renders an error and the next step as Markdown. The middle of the error is cut first. */
+type Failed = Extract<DeployState, { state: 'failed' }>;
+
+/**
+ * Renders an error and the next step as Markdown. The middle of the error is cut first. `explanation` is prose, which a
+ * phone wraps, and stands before the error.
+ */
 export function renderFailure(
-  { error, nextStep }: Pick<Extract<DeployState, { state: 'failed' }>, 'error' | 'nextStep'>,
+  {
+    error,
+    explanation = [],
+    nextStep,
+  }: Pick<Failed, 'error' | 'nextStep'> & Partial<Pick<Failed, 'explanation'>>,
   run: RunInfo,
 ): Section {
   const next = `**Next:** ${renderText(shortenText(nextStep))} The log is in the ${renderLink('run', run.url)}.`;
-  const render = (most: number) => `${renderFence(shortenError(error, most))}\n\n${next}`;
+  const prose = explanation.map((text) => renderText(shortenText(text, MAX_SENTENCES)));
+  const render = (most: number) =>
+    [...prose, ...(error === '' ? [] : [renderFence(shortenError(error, most))]), next].join(
+      '\n\n',
+    );
   return {
     shrinkOrder: 5,
     render: (room) => {
@@ -24,6 +37,8 @@ export function renderFailure(
 }
 
 const MAX_ERROR_LENGTH = 10_000;
+/** Of one explanation, which may name sixteen nodes. */
+const MAX_SENTENCES = 1_200;
 
 /** Cuts the middle of an error: a message begins with what failed and ends with the reason. */
 function shortenError(error: string, most: number): string {
