@@ -138,6 +138,21 @@ test('a node that is lost during a step is named in one sentence, apart from wha
   });
 });
 
+test('beside a step that failed, a lost node is one sentence', async () => {
+  const { answers } = answer(2);
+  const end = run({
+    'node-1': answer(1),
+    'node-2': { answers: { ...answers, cluster_proof: '{"failed": true, "msg": "no proof"}' } },
+    'node-3': { ...answer(3), cut: 'cluster_proof' },
+  });
+  await expect(end).rejects.toMatchObject({
+    problems: [
+      expect.stringMatching(/^node-2: .*no proof/s),
+      'node-3: SSH did not answer. The log has what it said.',
+    ],
+  });
+});
+
 test('configure runs Terraform once for a replacement, then waits for the node and proves all nodes', async () => {
   const others = { 'node-1': answer(1), 'node-3': answer(3) };
   const replaced: string[] = [];
