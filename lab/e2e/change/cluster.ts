@@ -56,7 +56,7 @@ export class LiveCluster {
   /** Creates an empty world and makes the first deploy. */
   static async create(
     inputs: Inputs,
-    options: Pick<WorldOptions, 'backups'> = {},
+    options: Pick<WorldOptions, 'backups' | 'sshVia'> = {},
   ): Promise<LiveCluster> {
     const world = await openStage({ ownAnsible: true, ...options });
     try {

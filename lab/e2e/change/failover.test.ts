@@ -10,7 +10,8 @@ const ALL = ['primary', 'replica streaming', 'replica streaming'];
 
 let cluster: LiveCluster;
 beforeAll(async () => {
-  cluster = await LiveCluster.create(INPUTS);
+  // EC2 is asked about nodes that no tunnel reaches.
+  cluster = await LiveCluster.create(INPUTS, { sshVia: 'instance-connect-endpoint' });
 });
 afterAll(() => cluster?.close());
 
