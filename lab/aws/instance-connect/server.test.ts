@@ -160,6 +160,20 @@ describe('a tunnel', () => {
     ]);
   });
 
+  test('ends when all are cut, and others can be opened', async () => {
+    const open = async () => {
+      const socket = await ask();
+      await awaitOpen(socket);
+      return socket;
+    };
+    const sockets = await Promise.all([open(), open()]);
+    const ends = sockets.map(awaitClose);
+    expect(server.cut()).toBe(2);
+    for (const end of await Promise.all(ends)) expect(end[0]).toBe(1008);
+    expect(server.cut()).toBe(0);
+    await open();
+  });
+
   test('takes no text', async () => {
     const socket = await ask();
     await awaitOpen(socket);

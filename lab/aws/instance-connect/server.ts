@@ -15,6 +15,10 @@ import { makeThrottle } from './throttle.ts';
 /** WebSocket close codes (RFC 6455, 7.4.1). The AWS CLI shows the reason of every code but 1000. */
 const [NORMAL, UNSUPPORTED, POLICY, FAILURE] = [1000, 1003, 1008, 1011];
 
+/** Closes a tunnel whose time is over. */
+const expire = (webSocket: WebSocket) =>
+  webSocket.close(POLICY, 'The maximum tunnel duration has been reached');
+
 /** One request for a tunnel. */
 export interface TunnelRecord {
   readonly endpoint: string;
@@ -34,6 +38,8 @@ export interface TunnelServer {
   readonly certificateFile: string;
   /** All requests so far, in order. */
   readonly records: readonly TunnelRecord[];
+  /** Closes all open tunnels, as if the time of each were over; returns how many. */
+  cut(): number;
   /** Ends all tunnels. */
   stop(): Promise<void>;
 }
@@ -88,6 +94,11 @@ export async function serveTunnels(
     address: `127.0.0.1:${port}`,
     certificateFile: file,
     records,
+    cut() {
+      const tunnels = [...sockets.clients].filter(({ readyState, OPEN }) => readyState === OPEN);
+      for (const one of tunnels) expire(one);
+      return tunnels.length;
+    },
     async stop() {
       for (const one of sockets.clients) one.terminate();
       server.closeAllConnections();
@@ -132,10 +143,7 @@ async function carry(
   webSocket.on('message', (_, isBinary) => {
     if (!isBinary) webSocket.close(UNSUPPORTED, 'Only binary frames are accepted');
   });
-  const timer = setTimeout(
-    () => webSocket.close(POLICY, 'The maximum tunnel duration has been reached'),
-    seconds * 1000,
-  );
+  const timer = setTimeout(() => expire(webSocket), seconds * 1000);
   webSocket.on('close', () => clearTimeout(timer));
   let target: Duplex;
   try {
