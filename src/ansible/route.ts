@@ -25,7 +25,7 @@ export interface Tunnels {
   readonly proxyCommand: string;
   /** Sets the only addresses that tunnels may lead to. */
   admit(addresses: readonly string[]): void;
-  /** Returns why the last tunnel to an address could not be opened, as sentences; null if it was, or never was tried. */
+  /** Returns why the last tunnel to an address could not be opened, or ended too early, as sentences; null if neither. */
   findCause(address: string): string | null;
   close(): Promise<void>;
 }

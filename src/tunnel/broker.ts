@@ -4,8 +4,14 @@ import { z } from 'zod';
 import type { TunnelSigner } from '../aws/sign-tunnel.ts';
 import { UserError } from '../messages/errors.ts';
 import { Slots } from '../process/slots.ts';
-import { explainResult } from './explain-result.ts';
-import { MAX_BODY, MAX_LINE, type TunnelAnswer, type TunnelResult } from './message.ts';
+import { explainClosure, explainResult } from './explain-result.ts';
+import {
+  MAX_BODY,
+  MAX_LINE,
+  type TunnelAnswer,
+  type TunnelClosure,
+  type TunnelResult,
+} from './message.ts';
 
 /** How long a tunnel may take to open, in ms; shorter than ssh waits (`ANSIBLE_TIMEOUT`). */
 const PATIENCE_MS = 25_000;
@@ -25,6 +31,12 @@ const resultSchema: z.ZodType<TunnelResult> = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('error'), code: z.string().regex(/^\w{1,60}$/) }),
 ]);
+const closureSchema: z.ZodType<TunnelClosure> = z.object({
+  kind: z.literal('closed'),
+  code: z.int().min(0).max(4999),
+  // RFC 6455, section 5.5: at most 123 bytes.
+  reason: z.string().max(123),
+});
 
 /** What a broker needs. */
 export interface BrokerOptions {
@@ -48,7 +60,7 @@ export class TunnelBroker {
   readonly #server: Server;
   readonly #slots: Slots;
   readonly #sockets = new Set<Socket>();
-  /** Why the last tunnel to an address could not be opened. */
+  /** Why the last tunnel to an address could not be opened, or ended too early. */
   readonly #causes = new Map<string, string>();
   #admitted: ReadonlySet<string> = new Set();
 
@@ -81,7 +93,7 @@ export class TunnelBroker {
     this.#admitted = new Set(addresses);
   }
 
-  /** Returns why the last tunnel to an address could not be opened, as sentences; null if it was, or never was tried. */
+  /** Returns why the last tunnel to an address could not be opened, or ended too early, as sentences; null if neither. */
   findCause(address: string): string | null {
     return this.#causes.get(address) ?? null;
   }
@@ -124,6 +136,9 @@ export class TunnelBroker {
       if (outcome === 'gone') return;
       if (outcome !== 'open') return fail(outcome.cause);
       this.#causes.delete(address);
+      const closure = closureSchema.safeParse(await readJson(lines)).data;
+      if (closure !== undefined)
+        this.#causes.set(address, explainClosure(closure, this.#options.endpoint.id));
       // The tunnel is open until its program is gone.
       while (!(await lines.next()).done);
     } finally {

@@ -1,5 +1,5 @@
 import { cleanText } from '../messages/clean-text.ts';
-import type { TunnelResult } from './message.ts';
+import type { TunnelClosure, TunnelResult } from './message.ts';
 
 /** Why a tunnel could not be opened. */
 export interface TunnelFailure {
@@ -23,6 +23,14 @@ export function explainResult(
   return result.kind === 'status'
     ? explainStatus(result, endpoint.id)
     : explainError(result.code, endpoint);
+}
+
+/** Explains why a tunnel through the endpoint `id` ended before ssh ended it. */
+export function explainClosure({ reason }: TunnelClosure, id: string): string {
+  const words = shorten(reason);
+  return words === ''
+    ? `The connection to ${id} was lost. Run this again.`
+    : `${id} closed the tunnel (${words}). Run this again.`;
 }
 
 function explainStatus(

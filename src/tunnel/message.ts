@@ -18,6 +18,13 @@ export type TunnelResult =
   /** The endpoint was not reached. */
   | { readonly kind: 'error'; readonly code: string };
 
+/** The program's last line if the endpoint ended a tunnel over which the node has answered; a WebSocket's code and reason. */
+export interface TunnelClosure {
+  readonly kind: 'closed';
+  readonly code: number;
+  readonly reason: string;
+}
+
 /** The longest line, in code units. */
 export const MAX_LINE = 16 * 1024;
 /** The most of a refusal's body that is passed on, in bytes. */

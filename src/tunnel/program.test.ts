@@ -124,6 +124,57 @@ test('gives ssh what came before the endpoint closed, and the reason', async () 
   );
 });
 
+describe('a tunnel that ends before ssh', () => {
+  const answer = (socket: WebSocket) => socket.send('SSH-2.0-banner');
+  test.each<[string, (socket: WebSocket) => void, RegExp | null]>([
+    [
+      'because its time is over',
+      (socket) => {
+        answer(socket);
+        socket.close(1008, 'The time\u202e is over');
+      },
+      /^eice-1 closed the tunnel \(The time<U\+202E> is over\)\. Run this again\.$/,
+    ],
+    [
+      'because the network failed',
+      (socket) => {
+        answer(socket);
+        setTimeout(() => socket.terminate(), 200);
+      },
+      /^The connection to eice-1 was lost\. Run this again\.$/,
+    ],
+    [
+      'because the node hung up is no fault',
+      (socket) => {
+        answer(socket);
+        socket.close(1000);
+      },
+      null,
+    ],
+    // Then the node is at fault, or what lies between.
+    [
+      'because it did not reach the node',
+      (socket) => socket.close(1011, 'Unable to connect to target'),
+      null,
+    ],
+  ])('%s', async (_name, behave, cause) => {
+    behaviour = behave;
+    const { end } = start();
+    await end;
+    const known = () => broker.findCause(ADDRESS);
+    if (cause === null) expect(known()).toBeNull();
+    else await vi.waitFor(() => expect(known()).toMatch(cause));
+    // The next one that opens makes it a matter of the past.
+    behaviour = echo;
+    const next = start();
+    next.child.stdin.write('x');
+    await new Promise((resolve) => next.child.stdout.once('data', resolve));
+    expect(known()).toBeNull();
+    next.child.stdin.end();
+    await next.end;
+  });
+});
+
 test('ends with the action', async () => {
   const { child, end } = start();
   child.stdin.write('x');

@@ -5,7 +5,13 @@ import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import { createWebSocketStream, WebSocket } from 'ws';
-import { MAX_BODY, type TunnelAnswer, type TunnelRequest, type TunnelResult } from './message.ts';
+import {
+  MAX_BODY,
+  type TunnelAnswer,
+  type TunnelClosure,
+  type TunnelRequest,
+  type TunnelResult,
+} from './message.ts';
 
 /** How long the endpoint may take to answer the handshake, in ms. */
 const HANDSHAKE_MS = 15_000;
@@ -29,7 +35,7 @@ class Broker {
     this.#socket.on('error', () => {}).once('close', () => lines.close());
   }
 
-  tell(message: TunnelRequest | TunnelResult): void {
+  tell(message: TunnelRequest | TunnelResult | TunnelClosure): void {
     this.#socket.write(`${JSON.stringify(message)}\n`);
   }
 
@@ -166,10 +172,16 @@ async function run([path = '', address = '', port = '']: readonly string[]): Pro
   process.stdin.once('end', () => {
     isSsh = true;
   });
+  // Without an answer of the node, the endpoint has not reached it.
+  let hasAnswer = false;
+  socket.once('message', () => {
+    hasAnswer = true;
+  });
   const { code, reason } = await carry(socket);
+  const isCut = !isSsh && code !== NORMAL;
+  if (isCut && hasAnswer) broker.tell({ kind: 'closed', code, reason });
   await broker.close();
-  if (!isSsh && code !== NORMAL)
-    throw new Error(`the endpoint closed the tunnel: ${reason || code}`);
+  if (isCut) throw new Error(`the endpoint closed the tunnel: ${reason || code}`);
 }
 
 try {
