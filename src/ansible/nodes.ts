@@ -145,6 +145,7 @@ export class Nodes {
   ): Promise<AnsibleResult> {
     const { unreachable: away = [] } = desired;
     const nodes = [...desired.nodes, ...desired.leaving].filter(({ name }) => !away.includes(name));
+    const since = Date.now();
     try {
       return await this.#ansible.run('site.yml', this.#render(desired, { rollout: work }), {
         nodes: nodes.map(({ name }) => name),
@@ -153,7 +154,7 @@ export class Nodes {
       });
     } catch (error) {
       if (!(error instanceof LostConnectionError)) throw error;
-      const failures = this.#addCauses(error.result.failures);
+      const failures = this.#addCauses(error.result.failures, since);
       const lost = failures.map(({ node, ...failure }) => ({
         ...failure,
         name: node,
@@ -212,11 +213,20 @@ export class Nodes {
     return join(this.#access.temporary, 'ssh_config');
   }
 
-  /** Adds why a tunnel failed: ssh hides what the program behind it prints (`explainUnreachable` looks for the line). */
-  #addCauses(failures: AnsibleResult['failures']): AnsibleResult['failures'] {
+  /**
+   * Adds why a tunnel failed: ssh hides what the program behind it prints (`explainUnreachable` looks for the line). Tunnels
+   * that ended before `since` are no reason: a look at a node is repeated over another one.
+   */
+  #addCauses(
+    failures: AnsibleResult['failures'],
+    since = Number.POSITIVE_INFINITY,
+  ): AnsibleResult['failures'] {
     return failures.map((failure) => {
       const address = this.#reachable.find(({ name }) => name === failure.node)?.privateAddress;
-      const cause = this.#tunnels?.findCause(address ?? '') ?? null;
+      const cause =
+        this.#tunnels?.findCause(address ?? '') ??
+        this.#tunnels?.findClosure(address ?? '', since) ??
+        null;
       if (cause === null) return failure;
       return { ...failure, message: `tunnel: ${cause}\n${failure.message}` };
     });

@@ -25,8 +25,10 @@ export interface Tunnels {
   readonly proxyCommand: string;
   /** Sets the only addresses that tunnels may lead to. */
   admit(addresses: readonly string[]): void;
-  /** Returns why the last tunnel to an address could not be opened, or ended too early, as sentences; null if neither. */
+  /** Returns why the last tunnel to an address could not be opened, as sentences; null if it was, or never was tried. */
   findCause(address: string): string | null;
+  /** Returns how a tunnel to an address ended too early, at `since` (ms since 1970) or later, as sentences; null if none did. */
+  findClosure(address: string, since: number): string | null;
   close(): Promise<void>;
 }
 

@@ -60,8 +60,10 @@ export class TunnelBroker {
   readonly #server: Server;
   readonly #slots: Slots;
   readonly #sockets = new Set<Socket>();
-  /** Why the last tunnel to an address could not be opened, or ended too early. */
+  /** Why the last tunnel to an address could not be opened. */
   readonly #causes = new Map<string, string>();
+  /** How a tunnel to an address ended too early, and when, in ms since 1970: the last one that did. */
+  readonly #closures = new Map<string, { cause: string; time: number }>();
   #admitted: ReadonlySet<string> = new Set();
 
   /** Starts a broker that admits no address yet. */
@@ -93,9 +95,18 @@ export class TunnelBroker {
     this.#admitted = new Set(addresses);
   }
 
-  /** Returns why the last tunnel to an address could not be opened, or ended too early, as sentences; null if neither. */
+  /** Returns why the last tunnel to an address could not be opened, as sentences; null if it was, or never was tried. */
   findCause(address: string): string | null {
     return this.#causes.get(address) ?? null;
+  }
+
+  /**
+   * Returns how a tunnel to an address ended before ssh ended it, at `since` (ms since 1970) or later, as sentences; null
+   * if none did. Tunnels that were opened meanwhile do not change it.
+   */
+  findClosure(address: string, since: number): string | null {
+    const closure = this.#closures.get(address);
+    return closure !== undefined && closure.time >= since ? closure.cause : null;
   }
 
   /** Ends all tunnels. */
@@ -137,8 +148,10 @@ export class TunnelBroker {
       if (outcome !== 'open') return fail(outcome.cause);
       this.#causes.delete(address);
       const closure = closureSchema.safeParse(await readJson(lines)).data;
-      if (closure !== undefined)
-        this.#causes.set(address, explainClosure(closure, this.#options.endpoint.id));
+      if (closure !== undefined) {
+        const cause = explainClosure(closure, this.#options.endpoint.id);
+        this.#closures.set(address, { cause, time: Date.now() });
+      }
       // The tunnel is open until its program is gone.
       while (!(await lines.next()).done);
     } finally {

@@ -59,6 +59,7 @@ export async function openTunnels(options: {
     proxyCommand: `${node} ${copy} ${path} %h %p`,
     admit: (addresses) => broker.admit(addresses),
     findCause: (address) => broker.findCause(address),
+    findClosure: (address, since) => broker.findClosure(address, since),
     async close() {
       await broker.close();
       await rm(folder, { recursive: true, force: true });

@@ -159,17 +159,20 @@ describe('a tunnel that ends before ssh', () => {
     ],
   ])('%s', async (_name, behave, cause) => {
     behaviour = behave;
+    const before = Date.now();
     const { end } = start();
     await end;
-    const known = () => broker.findCause(ADDRESS);
+    const known = () => broker.findClosure(ADDRESS, before);
     if (cause === null) expect(known()).toBeNull();
     else await vi.waitFor(() => expect(known()).toMatch(cause));
-    // The next one that opens makes it a matter of the past.
+    // The question for a node's progress opens another one, while the failed task ends.
     behaviour = echo;
     const next = start();
     next.child.stdin.write('x');
     await new Promise((resolve) => next.child.stdout.once('data', resolve));
-    expect(known()).toBeNull();
+    if (cause !== null) expect(known()).toMatch(cause);
+    expect(broker.findClosure(ADDRESS, Date.now() + 1)).toBeNull();
+    expect(broker.findCause(ADDRESS)).toBeNull();
     next.child.stdin.end();
     await next.end;
   });
