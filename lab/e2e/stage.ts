@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect as connectTo } from 'node:net';
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { query, type Server } from '../client.ts';
 import { runDocker } from '../images/docker.ts';
@@ -80,6 +82,29 @@ export function readChanges(result: JobResult): number {
   const counts = [...result.log.matchAll(/(\d+) tasks? changed something/g)];
   if (counts.length === 0) return Number.NaN;
   return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** Connects to a port, and waits at most two seconds for it. */
+export async function connect(host: string, port: number): Promise<void> {
+  const socket = connectTo({ host, port });
+  socket.setTimeout(2000, () => socket.destroy(new Error('timeout')));
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Who may connect to a port, by all security groups: networks, and ids of other groups. */
+export function listPeers(world: World, port: number): string[] {
+  return Object.values(world.aws.tables.rules)
+    .filter(({ egress, from, to, protocol }) => {
+      const covers = protocol === '-1' || ((from ?? 0) <= port && (to ?? 0) >= port);
+      return !egress && covers;
+    })
+    .map(({ referencedGroup, cidrIpv4, cidrIpv6, prefixList }) =>
+      String(referencedGroup ?? cidrIpv4 ?? cidrIpv6 ?? prefixList),
+    );
 }
 
 /** Runs a command on a node as root, bypassing ssh. */

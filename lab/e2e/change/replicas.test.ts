@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PAUSE_LIMIT_MS } from '../../load.ts';
 import type { JobResult } from '../../runner/job.ts';
-import { deploy, requireSuccess } from '../stage.ts';
+import { connect, deploy, listPeers, openPullRequest, requireSuccess } from '../stage.ts';
 import { LiveCluster } from './cluster.ts';
 
 const INPUTS = { 'instance-type': 't3.small', 'replica-count': '2' };
@@ -91,5 +92,89 @@ describe('the number of replicas', () => {
       'node-1': 'primary',
       'node-2': 'replica streaming',
     });
+  });
+});
+
+describe('the way to SSH', () => {
+  const ENDPOINT = { 'ssh-via': 'instance-connect-endpoint', 'ssh-cidrs': '' };
+  const SETTINGS = 'max_connections = 120';
+  const reach = (node: string) => connect(cluster.server(node).host, 22);
+  const listEndpoints = () => Object.values(cluster.world.aws.tables.endpoints);
+  /** The comment on a pull request that asks for `inputs`. */
+  const review = async (branch: string, inputs: Readonly<Record<string, string>>) => {
+    const { event, number } = openPullRequest(cluster.world, branch);
+    requireSuccess(await cluster.world.run(event, inputs));
+    return cluster.world.github.listComments(number)[0]?.body ?? '';
+  };
+
+  test('changes to an endpoint: the deploy looks over port 22, closes it, and goes on through the endpoint', async () => {
+    const comment = await review('endpoint', scale(1, ENDPOINT));
+    expect(comment).toMatch(
+      /planned · adds the Instance Connect Endpoint · changes who may connect/,
+    );
+    // The look at the nodes, which this needs, was taken over port 22.
+    expect(comment).toContain('every node already runs as asked');
+    expect(cluster.world.aws.tunnels.records).toEqual([]);
+    await reach('node-1');
+
+    const change = await cluster.change('direct → endpoint', scale(1, ENDPOINT), { again: true });
+    expect(change.restarted).toEqual([]);
+    expect(change.primary.after).toBe(change.primary.before);
+    expect(change.report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
+    expect(listPeers(cluster.world, 22)).toEqual(listEndpoints()[0]?.groups);
+    for (const node of listNodes()) await expect(reach(node)).rejects.toThrow(/timeout/);
+    const { records } = cluster.world.aws.tunnels;
+    expect(records.length).toBeGreaterThan(0);
+    expect(records.filter(({ refusal }) => refusal !== null)).toEqual([]);
+  });
+
+  test('is lost in the middle of a restart: the deploy says so, and the next one finishes', async () => {
+    const inputs = scale(1, { ...ENDPOINT, settings: SETTINGS });
+    const primary = await cluster.findPrimary();
+    const [replica = 'none'] = await cluster.listReplicas();
+    const starts = await cluster.readStarts();
+    const signal = (name: string) => cluster.run(replica, 'pkill', `-${name}`, '-x', 'postgres');
+    let held: Promise<string> | undefined;
+    let cut: Promise<number> | undefined;
+    const { result, number } = await deploy(cluster.world, 'cut', inputs, {
+      onLine: (line) => {
+        // The restart waits for the server.
+        if (line.startsWith('The steps:')) held ??= signal('STOP');
+        if (/throw-away server +ok/.test(line))
+          cut ??= sleep(5_000).then(() => cluster.world.aws.tunnels.cut());
+      },
+    });
+    await held;
+    await signal('CONT');
+    expect(await cut, result.log).toBeGreaterThan(0);
+    expect(result.conclusion, result.log).toBe('failure');
+    const reason =
+      /node-\d: Restart.*eice-\w+ closed the tunnel \(The maximum tunnel duration has been reached\)/;
+    expect(result.annotations.map(({ message }) => message).join('\n')).toMatch(reason);
+    expect(cluster.world.github.listComments(number)[0]?.body).toMatch(reason);
+    // The primary waits for its replica.
+    expect((await cluster.readStarts())[primary]).toBe(starts[primary]);
+
+    const { result: next } = await cluster.change('after lost tunnels', inputs, { again: false });
+    expect(await cluster.askAll('SHOW max_connections')).toEqual({
+      'node-1': '120',
+      'node-2': '120',
+    });
+    expect(Object.values(cluster.readRoles(next)).sort()).toEqual(['primary', 'replica streaming']);
+  });
+
+  test('changes back to direct connections: port 22 is open to the networks in ssh-cidrs alone', async () => {
+    const inputs = scale(1, { settings: SETTINGS });
+    const comment = await review('direct', inputs);
+    expect(comment).toMatch(
+      /planned · removes the Instance Connect Endpoint · changes who may connect/,
+    );
+    expect(comment).toContain('every node already runs as asked');
+    const change = await cluster.change('endpoint → direct', inputs, { again: false });
+    expect(change.restarted).toEqual([]);
+    expect(change.primary.after).toBe(change.primary.before);
+    expect(listEndpoints()).toEqual([]);
+    expect(listPeers(cluster.world, 22)).toEqual([cluster.world.runnerCidr]);
+    for (const node of listNodes()) await reach(node);
   });
 });
