@@ -149,7 +149,7 @@ describe('the way to SSH', () => {
     expect(await cut, result.log).toBeGreaterThan(0);
     expect(result.conclusion, result.log).toBe('failure');
     const reason =
-      /node-\d: Restart.*eice-\w+ closed the tunnel \(The maximum tunnel duration has been reached\)/;
+      /node-\d cannot be reached any more \(step restart\): eice-\w+ closed the tunnel \(The maximum tunnel duration has been reached\)\. Run this again\./;
     expect(result.annotations.map(({ message }) => message).join('\n')).toMatch(reason);
     expect(cluster.world.github.listComments(number)[0]?.body).toMatch(reason);
     // The primary waits for its replica.
