@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
+import { tagImage } from './images/recipe.ts';
 
 const run = promisify(execFile);
 
@@ -12,25 +13,53 @@ export interface Server {
   readonly password: string;
 }
 
-/** Runs SQL as the superuser and returns psql's unaligned output. Throws psql's message. */
-export async function query({ host, password }: Server, sql: string): Promise<string> {
-  const args = [
-    '-XAtq',
-    '-v',
-    'ON_ERROR_STOP=1',
-    '-h',
-    host,
-    '-U',
-    'postgres',
-    '-c',
-    sql,
-    'postgres',
-  ];
-  const { stdout } = await run('psql', args, {
-    env: { ...process.env, PGPASSWORD: password, PGCONNECT_TIMEOUT: '5' },
+/** How to connect; by default as the superuser. */
+export interface Login {
+  readonly user?: string;
+  /** Asks for a physical replication connection, whose commands are not SQL. */
+  readonly replication?: boolean;
+}
+
+/** Runs SQL and returns psql's unaligned output. Throws psql's message. */
+export async function query(server: Server, sql: string, login: Login = {}): Promise<string> {
+  const { stdout } = await run('psql', listArguments(server, sql, login), {
+    env: { ...process.env, ...buildEnvironment(server) },
   });
   return stdout.trim();
 }
+
+/**
+ * Runs SQL as the superuser like `query`, from another computer: a container with `address` in a world's internet,
+ * whose first 256 addresses no instance gets.
+ */
+export async function queryFrom(
+  address: string,
+  { server, network }: { readonly server: Server; readonly network: string },
+  sql: string,
+): Promise<string> {
+  const environment = Object.entries(buildEnvironment(server));
+  const { stdout } = await run('docker', [
+    ...['run', '--rm', '--network', network, '--ip', address, '--entrypoint', 'psql'],
+    ...environment.flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+    tagImage('postgres-17'),
+    ...listArguments(server, sql),
+  ]);
+  return stdout.trim();
+}
+
+function listArguments(
+  { host }: Server,
+  sql: string,
+  { user = 'postgres', replication = false }: Login = {},
+): string[] {
+  const target = `dbname=postgres${replication ? ' replication=true' : ''}`;
+  return ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-h', host, '-U', user, '-c', sql, target];
+}
+
+const buildEnvironment = ({ password }: Server) => ({
+  PGPASSWORD: password,
+  PGCONNECT_TIMEOUT: '5',
+});
 
 /** A connection that stays open, for repeated queries. */
 export interface Session {

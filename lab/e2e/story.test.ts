@@ -1,15 +1,15 @@
-import { once } from 'node:events';
 import { cpSync, readFileSync } from 'node:fs';
-import { connect as connectTo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { query, readRow, writeRow } from '../client.ts';
+import { query, queryFrom, readRow, writeRow } from '../client.ts';
 import type { JobOptions, JobResult } from '../runner/job.ts';
 import { wrapProgram } from '../tools/wrap-program.ts';
 import type { World } from '../world.ts';
 import {
   closeStage,
+  connect,
   deploy,
+  listPeers,
   openPullRequest,
   openStage,
   readChanges,
@@ -40,20 +40,21 @@ function copyAction(to: string): string {
   return to;
 }
 
-/** Connects to a port, and waits at most two seconds for it. */
-async function connect(host: string, port: number): Promise<void> {
-  const socket = connectTo({ host, port });
-  socket.setTimeout(2000, () => socket.destroy(new Error('timeout')));
-  try {
-    await once(socket, 'connect');
-  } finally {
-    socket.destroy();
-  }
+/** Two clients outside the cluster's network, neither of which is the runner. */
+function clients(): { guest: string; stranger: string } {
+  const at = (host: number) => world.runnerCidr.replace(/\d+\/32$/, String(host));
+  return { guest: at(201), stranger: at(202) };
 }
 
 /** Each test continues where the previous one ended, like a team's months with a cluster. */
 describe('the main job', () => {
   let deployed: JobResult;
+  /** Asks the primary, from an address, which address it sees. */
+  const askFrom = (address: string) => {
+    const { primary: server } = readServers(world, deployed);
+    const target = { server, network: world.registry.network };
+    return queryFrom(address, target, 'SELECT host(inet_client_addr())');
+  };
 
   test('a pull request gets a comment, a second push updates it, the merge creates the cluster', async () => {
     const { event, number } = openPullRequest(world, 'create');
@@ -85,13 +86,8 @@ describe('the main job', () => {
   });
 
   test('port 22 of the nodes is closed to everything but the endpoint, which is not used up', async () => {
-    const { rules } = world.aws.tables;
-    const open = Object.values(rules).filter(({ egress, from, to, protocol }) => {
-      const covers = protocol === '-1' || ((from ?? 0) <= 22 && (to ?? 0) >= 22);
-      return !egress && covers;
-    });
     const [endpoint] = Object.values(world.aws.tables.endpoints);
-    expect(open.map(({ referencedGroup }) => referencedGroup)).toEqual(endpoint?.groups);
+    expect(listPeers(world, 22)).toEqual(endpoint?.groups);
     for (const { publicIp } of world.aws.listInstances()) {
       await expect(connect(publicIp ?? '', 22)).rejects.toThrow(/timeout/);
     }
@@ -119,6 +115,20 @@ describe('the main job', () => {
     await expect(query({ ...primary, password: 'wrong' }, 'SELECT 1')).rejects.toThrow(
       /password authentication failed/,
     );
+    // The right password of a role that may replicate, from an address whose clients are let in.
+    const { 'replication-password': password } = world.secrets;
+    for (const [user, server] of [
+      ['replicator', { ...primary, password }],
+      ['postgres', primary],
+    ] as const) {
+      const [from] = world.runnerCidr.split('/');
+      await expect(query(server, 'IDENTIFY_SYSTEM', { user, replication: true })).rejects.toThrow(
+        `no pg_hba.conf entry for replication connection from host "${from}", user "${user}"`,
+      );
+    }
+    await expect(
+      query({ ...primary, password }, 'SELECT 1', { user: 'replicator' }),
+    ).rejects.toThrow(/pg_hba\.conf rejects connection for host .* user "replicator"/);
     expect(
       await query(primary, "SELECT rolname FROM pg_authid WHERE rolpassword NOT LIKE 'SCRAM%'"),
     ).toBe('');
@@ -219,11 +229,13 @@ describe('the main job', () => {
     await readRow(replicas[0] as NonNullable<(typeof replicas)[0]>, 'after the reboot');
   });
 
-  test('max_connections is raised replicas first, and every replica keeps streaming', async () => {
+  test('max_connections is raised replicas first, another client is let in, and every replica keeps streaming', async () => {
+    await expect(askFrom(clients().guest)).rejects.toThrow(/timeout expired/);
     const { result } = await deploy(world, 'settings', {
       'instance-type': 't2.small',
       'replica-count': '3',
       'max-connections': '150',
+      'client-cidrs': `${world.runnerCidr}, ${clients().guest}/32`,
     });
     requireSuccess(result);
     const { primary, replicas } = readServers(world, result);
@@ -233,6 +245,13 @@ describe('the main job', () => {
     expect(readProof(result).filter(({ state }) => state === 'streaming')).toHaveLength(3);
     await readRow(primary, 'first');
     deployed = result;
+  });
+
+  test('clients in client-cidrs are let in by security group and pg_hba, and others get no answer', async () => {
+    const { guest, stranger } = clients();
+    const refused = expect(askFrom(stranger)).rejects.toThrow(/timeout expired/);
+    expect(await askFrom(guest)).toBe(guest);
+    await refused;
   });
 
   describe('the removal', () => {
