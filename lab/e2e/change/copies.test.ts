@@ -19,7 +19,7 @@ const PROGRESS = /node-2 has copied (?!0 B)/;
 let cluster: LiveCluster;
 let branches = 0;
 beforeAll(async () => {
-  cluster = await LiveCluster.create(INPUTS);
+  cluster = await LiveCluster.create(INPUTS, { sshVia: 'instance-connect-endpoint' });
   await cluster.ask(
     'node-1',
     "CREATE TABLE bulk AS SELECT string_agg(md5(random()::text), '') AS text FROM generate_series(1, 3000000) AS n GROUP BY n / 32",
@@ -96,13 +96,20 @@ function killRunner(): void {
 }
 
 describe('a copy that is interrupted', () => {
-  test('goes on when the SSH connections are lost, and the same run finishes it', async () => {
-    const copies = await copyUnderLoad('lost connections', async () => {
-      const result = await interrupt(async () => {
-        await cluster.run(REPLICA, 'sh', '-c', "pkill -KILL -f '^sshd(-session)?: admin' || true");
+  test('goes on when the endpoint closes all tunnels, and the same run finishes it', async () => {
+    const { tunnels } = cluster.world.aws;
+    let cut = 0;
+    let openedBefore = 0;
+    const copies = await copyUnderLoad('closed tunnels', async () => {
+      const result = await interrupt(() => {
+        openedBefore = tunnels.records.length;
+        cut = tunnels.cut();
       });
       expect(readProof(requireSuccess(result))).toHaveLength(2);
     });
+    expect(cut).toBeGreaterThan(0);
+    // The run has opened others.
+    expect(tunnels.records.length).toBeGreaterThan(openedBefore);
     expect(copies).toBe(1);
   });
 
