@@ -25,6 +25,12 @@ describe('a role', () => {
     });
   });
 
+  test('has its trust policy with the names in order', async () => {
+    const trust = '{ "Version": "2012-10-17", "Statement": [] }';
+    const made = await aws.apply('aws_iam_role', { ...role, assume_role_policy: trust });
+    expect(made.assume_role_policy).toBe('{"Statement":[],"Version":"2012-10-17"}');
+  });
+
   test('shows its policies after a refresh, and is not deleted before them', async () => {
     const made = await aws.apply('aws_iam_role', role);
     const inline = await aws.apply('aws_iam_role_policy', policy);

@@ -127,3 +127,18 @@ export function normalisePolicy(policy: string): string {
     return policy;
   }
 }
+
+/** JSON as the provider stores it where it is not a policy for it: without white space, names in order. */
+export function normaliseJson(json: string): string {
+  const sort = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(sort);
+    if (typeof value !== 'object' || value === null) return value;
+    const entries = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
+    return Object.fromEntries(entries.map(([name, item]) => [name, sort(item)]));
+  };
+  try {
+    return JSON.stringify(sort(JSON.parse(json)));
+  } catch {
+    return json;
+  }
+}

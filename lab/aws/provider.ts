@@ -120,11 +120,8 @@ export class Provider {
   }
 
   #context(region: Value | undefined): Context {
-    return {
-      world: this.#world,
-      compute: this.#compute,
-      region: text(region) || this.#settings.region,
-    };
+    const context = { world: this.#world, compute: this.#compute, ...this.#settings };
+    return { ...context, region: text(region) || context.region };
   }
 
   #getSchema(): object {

@@ -9,6 +9,8 @@ export interface Context {
   readonly compute: Compute;
   /** The region that the resource lives in. */
   readonly region: string;
+  /** The provider's default tags; absent where it is not Terraform that asks. */
+  readonly defaultTags?: Tags;
 }
 
 /** A planned change of an existing resource. */

@@ -1,6 +1,6 @@
 import { ApiError, call } from '../api-error.ts';
 import type { Role } from '../iam.ts';
-import { findRole, makeUniqueId, normalisePolicy, refuseName, writeIamArn } from '../iam.ts';
+import { findRole, makeUniqueId, normaliseJson, refuseName, writeIamArn } from '../iam.ts';
 import {
   type Context,
   numberOrNull,
@@ -33,7 +33,7 @@ export const iamRole: Resource = {
   rules: {
     forceNew: ['name', 'name_prefix', 'path'],
     defaults: { force_detach_policies: false, max_session_duration: 3600, path: '/' },
-    spellings: { assume_role_policy: normalisePolicy },
+    spellings: { assume_role_policy: normaliseJson },
     computedBlocks: ['inline_policy'],
   },
 

@@ -17,7 +17,7 @@ import {
   textOrNull,
   texts,
 } from '../resource.ts';
-import type { Fields } from '../values.ts';
+import { type Fields, isFields } from '../values.ts';
 import { chooseRates, refuseShape } from '../volume-shape.ts';
 import {
   type Instance,
@@ -143,7 +143,11 @@ function chooseParts(planned: Fields, context: Context): Parts {
   };
 }
 
-function makeRootVolume(planned: Fields, { image, subnet }: Parts, region: string): Volume {
+function makeRootVolume(
+  planned: Fields,
+  { image, subnet }: Parts,
+  { region, defaultTags }: Context,
+): Volume {
   const wanted = firstBlock(planned.root_block_device);
   const type = textOrNull(wanted.volume_type) ?? 'gp3';
   const size = numberOrNull(wanted.volume_size) ?? image.rootSize;
@@ -170,10 +174,7 @@ function makeRootVolume(planned: Fields, { image, subnet }: Parts, region: strin
     ...chooseRates(type, size, rates),
     modifications: [],
     attachment: null,
-    tags:
-      typeof tags === 'object' && tags !== null && !Array.isArray(tags)
-        ? { ...(tags as Tags) }
-        : {},
+    tags: { ...defaultTags, ...(isFields(tags) ? (tags as Tags) : {}) },
   };
   refuseShape(volume);
   return volume;
@@ -195,7 +196,7 @@ function makeInstance(
   context: Context,
 ): { instance: Instance; root: Volume } {
   const { image, type, subnet, key, groups, profile } = parts;
-  const root = makeRootVolume(planned, parts, context.region);
+  const root = makeRootVolume(planned, parts, context);
   const metadata = firstBlock(planned.metadata_options);
   const wantsPublic = planned.associate_public_ip_address;
   const publicIpWanted = typeof wantsPublic === 'boolean' ? wantsPublic : subnet.mapPublicIp;

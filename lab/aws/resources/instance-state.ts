@@ -15,14 +15,15 @@ function namePublicly(address: string, region: string): string {
   return `ec2-${address.replaceAll('.', '-')}.${suffix}.amazonaws.com`;
 }
 
-function readDisk(volume: Volume): Fields {
+function readDisk(volume: Volume, { defaultTags = {} }: Context): Fields {
+  const own = Object.entries(volume.tags).filter(([key, value]) => defaultTags[key] !== value);
   return {
     delete_on_termination: volume.attachment?.deleteOnTermination ?? false,
     device_name: volume.attachment?.device ?? '',
     encrypted: volume.encrypted,
     iops: volume.iops,
     kms_key_id: volume.kmsKey ?? '',
-    tags: { ...volume.tags },
+    tags: Object.fromEntries(own),
     tags_all: { ...volume.tags },
     throughput: volume.throughput,
     volume_id: volume.id,
@@ -31,10 +32,10 @@ function readDisk(volume: Volume): Fields {
   };
 }
 
-function readBlocks(instance: Instance, { world }: Context): Fields {
+function readBlocks(instance: Instance, context: Context): Fields {
   const type = findInstanceType(instance.type);
   const threads = type?.threadsPerCore ?? 1;
-  const attached = Object.values(world.tables.volumes).filter(
+  const attached = Object.values(context.world.tables.volumes).filter(
     (one) => one.attachment?.instance === instance.id,
   );
   const { endpoint, hopLimit, tokens, tags, ipv6 } = instance.metadata;
@@ -54,7 +55,7 @@ function readBlocks(instance: Instance, { world }: Context): Fields {
     // As in reality, volumes that were attached separately also appear here at the next refresh.
     ebs_block_device: attached
       .filter(({ root }) => !root)
-      .map((one) => ({ ...readDisk(one), snapshot_id: one.snapshot ?? '' })),
+      .map((one) => ({ ...readDisk(one, context), snapshot_id: one.snapshot ?? '' })),
     enclave_options: [{ enabled: false }],
     ephemeral_block_device: [],
     instance_market_options: [],
@@ -79,7 +80,7 @@ function readBlocks(instance: Instance, { world }: Context): Fields {
         hostname_type: 'ip-name',
       },
     ],
-    root_block_device: attached.filter(({ root }) => root).map(readDisk),
+    root_block_device: attached.filter(({ root }) => root).map((one) => readDisk(one, context)),
   };
 }
 

@@ -13,8 +13,8 @@ import {
   textOrNull,
   texts,
 } from '../resource.ts';
-import { type Fields, isFields, isSame, isZero, UNKNOWN } from '../values.ts';
-import type { Instance } from '../world.ts';
+import { type Fields, isFields, isSame, isZero, UNKNOWN, type Value } from '../values.ts';
+import type { Instance, Tags, Volume } from '../world.ts';
 import { launchInstance } from './instance-launch.ts';
 import { readInstance } from './instance-state.ts';
 
@@ -94,6 +94,13 @@ async function changeGroups(instance: Instance, planned: Fields, context: Contex
   await context.compute.syncFirewalls();
 }
 
+/** A default tag whose value changes counts as the volume's own, so that it is removed and does not come back. */
+function retagVolume(volume: Volume, before: Value | undefined, after: Value | undefined): void {
+  const [old, wanted] = [before, after].map((tags) => (isFields(tags) ? (tags as Tags) : {}));
+  const kept = Object.entries(volume.tags).filter(([key]) => !(key in (old ?? {})));
+  volume.tags = { ...Object.fromEntries(kept), ...wanted };
+}
+
 async function changeRootVolume(
   instance: Instance,
   { prior, planned }: Change,
@@ -110,6 +117,8 @@ async function changeRootVolume(
     const value = numberOrNull(after[argument]);
     if (value !== null && value !== before[argument]) wanted[name] = value;
   }
+  const volume = context.world.tables.volumes[instance.rootVolume];
+  if (volume !== undefined) retagVolume(volume, before.tags, after.tags);
   const type = textOrNull(after.volume_type);
   if (type !== null && type !== before.volume_type) wanted.type = type;
   if (Object.keys(wanted).length === 0) return;
@@ -256,8 +265,7 @@ export const instance: Resource = {
     await changeRootVolume(instance, change, context);
     if (isFields(planned.volume_tags) && !isSame(prior.volume_tags ?? null, planned.volume_tags)) {
       for (const volume of Object.values(context.world.tables.volumes)) {
-        if (volume.attachment?.instance === id)
-          volume.tags = { ...(planned.volume_tags as { [key: string]: string }) };
+        if (volume.attachment?.instance === id) volume.tags = { ...(planned.volume_tags as Tags) };
       }
     }
     return undefined;
