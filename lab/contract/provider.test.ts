@@ -8,7 +8,8 @@ import { renderPlanVariables } from '../../src/terraform/plan-variables.ts';
 import { type Aws, startAws } from '../aws/main.ts';
 import { PUBLIC_KEY } from '../templates/workspace.ts';
 import { BACKUP_POLICIES } from './backup-policies.ts';
-import { type Attribute, comparePlans } from './compare.ts';
+import { comparePlans } from './compare.ts';
+import { EXPLAINED } from './explained.ts';
 import type { ApiCall } from './front.ts';
 import { BUILDS, type Moto, nameImage, REGION, startMoto } from './moto.ts';
 import { buildPolicies, listActions, listUnmarked } from './policies.ts';
@@ -19,23 +20,6 @@ import { type PlanOptions, Side } from './side.ts';
 import { BACKED_UP, BOUNDARY, BOUNDED, CHANGED, SPEC } from './specs.ts';
 
 const WORLD = 'contract';
-
-/** What moto 5.1.1 forgets or confuses; everything else that a second plan says is the provider's. */
-const DEFECTS: readonly Attribute[] = [
-  // DescribeInstanceAttribute answers false after RunInstances with DisableApiTermination.
-  { type: 'aws_instance', attribute: 'disable_api_termination' },
-  // The description of a rule that names a group is not stored.
-  { type: 'aws_vpc_security_group_ingress_rule', attribute: 'description' },
-];
-
-/** Where the releases differ: 5.x computes it, and the lab has the schema of 6.x, which does not. */
-const RELEASES: readonly Attribute[] = [
-  { type: 'aws_instance', attribute: 'user_data' },
-  // Only 6.x has, and computes, its policy_language.
-  { type: 'aws_dlm_lifecycle_policy', attribute: 'policy_details' },
-  // 6.x computes it as well, for gateways of a whole region.
-  { type: 'aws_nat_gateway', attribute: 'secondary_allocation_ids' },
-];
 
 /** Writes that name only an association, which is no thing of its own: nothing can be told from their parameters. */
 const UNNAMED = ['ec2:DisassociateRouteTable'];
@@ -76,7 +60,7 @@ describe.skipIf(real === null)(
       const first = moto.front.calls.length;
       const plans = await both((side) => side.plan({ tfvars, ...options }));
       recorded.plan.push(...moto.front.calls.slice(first));
-      return comparePlans(plans, { defects: DEFECTS, releases: RELEASES });
+      return comparePlans(plans, EXPLAINED);
     };
     const apply = async () => {
       const first = moto.front.calls.length;
