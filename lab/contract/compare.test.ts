@@ -79,7 +79,7 @@ test('the values of a creation are compared where both plans know them', () => {
     after: { ...disk(9), type: 'b', image: 'ami-1f2e3d4c5b' },
     after_unknown: { ip: true },
   });
-  expect(comparePlans({ real, lab }, [explain('world', 'type')])).toEqual([
+  expect(comparePlans({ real, lab }, [explain('release', 'type')])).toEqual([
     'aws_instance.node unknown: only lab: ip',
     'aws_instance.node disk.0.size: real 8, lab 9',
   ]);

@@ -24,9 +24,9 @@ export interface Explained {
   readonly attribute: string;
   /**
    * `moto`: moto forgot the value, so that it alone is no update. `release`: the compared releases of the provider differ,
-   * so that nothing of it is compared. `world`: the value is one of the world's own, so that it is not compared.
+   * so that nothing of it is compared.
    */
-  readonly cause: 'moto' | 'release' | 'world';
+  readonly cause: 'moto' | 'release';
   readonly reason: string;
 }
 
@@ -57,7 +57,7 @@ export function comparePlans(
     const own = explained.filter(({ type }) => pair.some((one) => one?.type === type));
     const list = (cause: Explained['cause']) =>
       own.filter((each) => each.cause === cause).map((each) => each.attribute);
-    const [releases, worlds] = [list('release'), list('world')];
+    const releases = list('release');
     // An attribute that only one release of the schema has says nothing about the other.
     const common = (name: string) =>
       pair.every((one) => one === undefined || listNames(one).has(name)) &&
@@ -73,9 +73,7 @@ export function comparePlans(
     }
     if (left.action === right.action) {
       const unknown = [...left.unknown, ...right.unknown];
-      const isCompared = (path: string) =>
-        !worlds.some((name) => isWithin(path, name)) &&
-        !unknown.some((other) => isWithin(path, other));
+      const isCompared = (path: string) => !unknown.some((other) => isWithin(path, other));
       for (const path of unite(left.values.keys(), right.values.keys()).filter(isCompared)) {
         const values = [
           write(left.values.get(path), spell.real),
