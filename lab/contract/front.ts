@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { REFUSED } from './policies.ts';
+import { dropWait, readRoute53Call } from './route53.ts';
 
 /** A call of an AWS API: service and action as IAM writes them, and the parameters of AWS's query protocol. */
 export interface ApiCall {
@@ -32,8 +33,13 @@ export interface Front {
 }
 
 /** Reads service and action of a signed request; the signature's scope names the service. */
-export function readCall(authorization: string, body: string): ApiCall | null {
-  const service = /Credential=[^/]+\/\d+\/[^/]+\/([a-z0-9]+)\//.exec(authorization)?.[1];
+export function readCall(
+  { method = 'POST', url = '/', headers }: Pick<IncomingMessage, 'method' | 'url' | 'headers'>,
+  body: string,
+): ApiCall | null {
+  const scope = /Credential=[^/]+\/\d+\/[^/]+\/([a-z0-9]+)\//;
+  const service = scope.exec(headers.authorization ?? '')?.[1];
+  if (service === 'route53') return readRoute53Call(method, url, body);
   const parameters = new URLSearchParams(body);
   const name = parameters.get('Action');
   return service === undefined || name === null
@@ -82,11 +88,17 @@ function forward(url: URL, { method = 'POST', headers }: IncomingMessage, body: 
 /** Starts the server on a free port of the loopback interface. */
 export async function startFront(target: string): Promise<Front> {
   const calls: ApiCall[] = [];
+  const change = (call: ApiCall, text: string): string => {
+    if (call.action === 'ec2:DescribeInstances') return repair(text);
+    // The first change of records is awaited, to see how the provider asks.
+    const isAwaited = calls.some(({ action }) => action === 'route53:GetChange');
+    return isAwaited && call.action === 'route53:ChangeResourceRecordSets' ? dropWait(text) : text;
+  };
   const serve = async (incoming: IncomingMessage, answer: ServerResponse): Promise<void> => {
     const parts: Buffer[] = [];
     for await (const part of incoming) parts.push(part);
     const body = Buffer.concat(parts);
-    const call = readCall(incoming.headers.authorization ?? '', body.toString('utf8'));
+    const call = readCall(incoming, body.toString('utf8'));
     if (call !== null) calls.push(call);
     if (call !== null && REFUSED.includes(call.action)) {
       answer.writeHead(403, { 'content-type': 'text/xml' }).end(REFUSAL);
@@ -109,7 +121,7 @@ export async function startFront(target: string): Promise<Front> {
       answer.writeHead(400).end(MISSING);
       return;
     }
-    answer.writeHead(status).end(call?.action === 'ec2:DescribeInstances' ? repair(text) : text);
+    answer.writeHead(status).end(call === null ? text : change(call, text));
   };
   const server = createServer((incoming, answer) => {
     serve(incoming, answer).catch(() => answer.destroy());

@@ -1,6 +1,7 @@
 import { awaitService, ensureService, removeContainer } from '../images/container.ts';
 import { ensureImages } from '../images/images.ts';
 import { type Front, startFront } from './front.ts';
+import { renderZone } from './route53.ts';
 
 /** EC2 as moto serves it, in a container of its own. */
 export interface Moto {
@@ -9,6 +10,8 @@ export interface Moto {
   readonly front: Front;
   /** Calls EC2 behind Terraform's back; these calls are not recorded. Returns the answer's XML. */
   call(action: string, parameters?: Readonly<Record<string, string>>): Promise<string>;
+  /** Makes a private zone of Route 53, with the id of ZONE_ID. */
+  makeZone(name: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -24,6 +27,16 @@ export const BUILDS = ['20250814-2204', '20251006-2257'] as const;
 export function nameImage(build: (typeof BUILDS)[number]): string {
   return `ami-0${build.replace('-', '')}0000`;
 }
+
+/** The id of the zone that `makeZone` makes: moto's own do not start with Z, as Route 53's do. */
+export const ZONE_ID = 'Z0CONTRACT';
+
+const PROGRAM = [
+  'from moto.route53 import models',
+  'from moto.server import main',
+  `models.create_route53_zone_id = lambda: "${ZONE_ID}"`,
+  'main(["--host", "0.0.0.0", "--port", "5000"])',
+].join('\n');
 
 function describeImages(): object[] {
   return BUILDS.map((build) => ({
@@ -51,8 +64,7 @@ export async function startMoto(world: string): Promise<Moto> {
   const { services } = await ensureImages({ only: ['services'] });
   const name = `pgca-${world}-ec2`;
   await removeContainer(name);
-  const script =
-    'printf %s "$IMAGES" >/tmp/images.json && exec moto_server --host 0.0.0.0 --port 5000';
+  const script = 'printf %s "$IMAGES" >/tmp/images.json && exec python3 -c "$PROGRAM"';
   const local = await ensureService({
     world,
     name,
@@ -61,13 +73,26 @@ export async function startMoto(world: string): Promise<Moto> {
     flags: [
       ...['--env', `IMAGES=${JSON.stringify(describeImages())}`],
       ...['--env', 'MOTO_AMIS_PATH=/tmp/images.json'],
+      ...['--env', `PROGRAM=${PROGRAM}`],
     ],
     command: ['sh', '-c', script],
   });
   const endpoint = `http://${local}`;
   await awaitService(name, `${endpoint}/moto-api/`);
   const front = await startFront(endpoint);
-  const scope = `lab/20260101/${REGION}/ec2/aws4_request`;
+  const send = async (service: string, path: string, body: string | URLSearchParams) => {
+    const scope = `lab/20260101/${REGION}/${service}/aws4_request`;
+    const answer = await fetch(`${endpoint}${path}`, {
+      method: 'POST',
+      headers: {
+        authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=0`,
+      },
+      body,
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`moto: ${service}: ${body}: ${answer.status} ${text}`);
+    return text;
+  };
   return {
     front,
     environment: {
@@ -76,17 +101,13 @@ export async function startMoto(world: string): Promise<Moto> {
       AWS_SECRET_ACCESS_KEY: 'lab',
       AWS_EC2_METADATA_DISABLED: 'true',
     },
-    async call(action, parameters = {}) {
-      const answer = await fetch(endpoint, {
-        method: 'POST',
-        headers: {
-          authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=0`,
-        },
-        body: new URLSearchParams({ Action: action, Version: '2016-11-15', ...parameters }),
-      });
-      const text = await answer.text();
-      if (!answer.ok) throw new Error(`moto: ${action}: ${answer.status} ${text}`);
-      return text;
+    call: (action, parameters = {}) => {
+      const body = new URLSearchParams({ Action: action, Version: '2016-11-15', ...parameters });
+      return send('ec2', '/', body);
+    },
+    async makeZone(zone) {
+      const { path, body } = renderZone(zone, { region: REGION, vpc: 'vpc-0a1b2c3d' });
+      await send('route53', path, body);
     },
     async stop() {
       await front.stop();

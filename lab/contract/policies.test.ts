@@ -132,6 +132,15 @@ test('an optional policy passes no role but the given ones, and changes no name 
   });
 });
 
+test('the policies allow every call that names of nodes add', () => {
+  const { dns } = readCalls();
+  const list = (name: string) =>
+    OPTIONAL_POLICIES[name]?.Statement.flatMap(({ Action }) => Action) ?? [];
+  expect(dns.plan.filter((action) => !list('plan-dns').includes(action))).toEqual([]);
+  expect(dns.deploy.filter((action) => !list('deploy-dns').includes(action))).toEqual([]);
+  expect(dns.deploy).toContain('route53:ChangeResourceRecordSets');
+});
+
 test('the last snapshot of a volume is made and tagged: its ARN has no account', () => {
   const { deploy, 'deploy-create': create } = buildPolicies(readCalls());
   const ask = (action: string, resource: string, context: Record<string, string>) =>

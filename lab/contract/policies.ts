@@ -18,6 +18,8 @@ export interface Calls {
   readonly deploy: readonly string[];
   /** What it calls beside these if the cluster has backups. */
   readonly backups: { readonly plan: readonly string[]; readonly deploy: readonly string[] };
+  /** What it calls beside these if the nodes have names in a zone. */
+  readonly dns: { readonly plan: readonly string[]; readonly deploy: readonly string[] };
 }
 
 /** Everybody may call it. */

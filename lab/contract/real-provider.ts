@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { arch, platform } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +48,47 @@ function searchDisk(): string[] {
     .split('\n')
     .filter((path) => path.includes(`/${PLACE}/`))
     .map((path) => path.slice(0, path.indexOf(`/${PLACE}/`)));
+}
+
+/** The real provider as a server. */
+export interface ProviderServer {
+  /** The value of TF_REATTACH_PROVIDERS. */
+  readonly reattach: string;
+  stop(): void;
+}
+
+/**
+ * Starts the real provider once for all commands. A command that starts it itself needs more than twice the time: it loads
+ * 700 MB and builds 1,500 schemas. `environment` has the credentials.
+ */
+export async function serveRealProvider(
+  { mirror, version }: RealProvider,
+  environment: Readonly<Record<string, string>>,
+): Promise<ProviderServer> {
+  const folder = join(mirror, PLACE, version, HOST);
+  const program = readdirSync(folder).find((name) => name.startsWith('terraform-provider-aws_'));
+  if (program === undefined) throw new Error(`${folder} has no provider`);
+  const env = { ...process.env, ...environment };
+  // It can be configured with certificates of one's own once only, and here it speaks plain HTTP.
+  delete env.AWS_CA_BUNDLE;
+  const child = spawn(join(folder, program), ['-debug'], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const reattach = await new Promise<string>((resolve, reject) => {
+    let printed = '';
+    child.on('error', reject);
+    child.on('exit', (code) => reject(new Error(`${program} ended with ${code}: ${printed}`)));
+    const read = (text: string) => {
+      printed += text;
+      const value = /TF_REATTACH_PROVIDERS='(.*)'/.exec(printed)?.[1];
+      if (value !== undefined) resolve(value);
+    };
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', read);
+  });
+  // It must not stop at a full pipe.
+  for (const stream of [child.stdout, child.stderr]) stream.removeAllListeners('data').resume();
+  return { reattach, stop: () => child.kill() };
 }
 
 /** Writes a CLI configuration that takes every provider from the mirror; returns the file for TF_CLI_CONFIG_FILE. */

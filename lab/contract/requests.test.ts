@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { isAllowed } from './evaluate.ts';
+import { OPTIONAL_POLICIES } from './optional-policies.ts';
 import { buildPolicies } from './policies.ts';
 import { readCalls } from './policy-files.ts';
-import { listRequests } from './requests.ts';
+import { listOpenWrites, listRefusedWrites, listRequests } from './requests.ts';
 
 const { deploy, 'deploy-create': create } = buildPolicies(readCalls());
 
@@ -61,4 +62,23 @@ test('a tag of the cluster is set on its own things only, and not taken away', (
   const removal = { ...change, 'Tag.1.Key': 'Cluster' };
   expect(listRefused(['ec2:DeleteTags', change])).toEqual([]);
   expect(listRefused(['ec2:DeleteTags', removal])).toHaveLength(1);
+});
+
+test('names are changed in the zone of the cluster, below its own name only', () => {
+  const policies = [OPTIONAL_POLICIES['deploy-dns']].flatMap((policy) => policy ?? []);
+  const change = (Name: string, Type = 'A') => ({
+    action: 'route53:ChangeResourceRecordSets',
+    parameters: new URLSearchParams({ Name, Type }),
+  });
+  const refused = (call: ReturnType<typeof change>) =>
+    listRefusedWrites([call], { policies, cluster: 'orders' });
+  expect(refused(change('Node-1.orders.example.internal.'))).toEqual([]);
+  for (const call of [
+    change('node-1.sales.example.internal'),
+    change('node-1.orders.example.internal', 'CNAME'),
+    change('orders.example.internal'),
+  ]) {
+    expect(refused(call)).toEqual(['route53:ChangeResourceRecordSets hostedzone']);
+  }
+  expect(listOpenWrites([change('node-1.orders.example.internal')], policies)).toEqual([]);
 });

@@ -22,8 +22,11 @@ const KINDS: { readonly [start: string]: string } = {
 
 const DEBIAN = '136693071363';
 
+/** The zone of the contract, whose name is a placeholder in the policies. */
+export const ZONE = 'example.internal';
+
 /**
- * Returns the requests that IAM decides on for a recorded write of EC2, from its parameters: one for each thing that they
+ * Returns the requests that IAM decides on for a recorded write of EC2 or Route 53, from its parameters: one for each thing that they
  * name, and for each thing that they make with tags, two. `cluster` is the cluster's name, and `tag` the tag of the things
  * that the parameters name. Placeholders are those of the policies.
  */
@@ -31,6 +34,7 @@ export function listRequests(
   { action, parameters }: ApiCall,
   { cluster, tag = 'CLUSTER' }: { cluster: string; tag?: string },
 ): Request[] {
+  if (action.startsWith('route53:')) return [describeNames(action, parameters, cluster)];
   const region = { 'aws:RequestedRegion': 'REGION' };
   const asTag = (value: string) => (value === cluster ? 'CLUSTER' : value);
   const asked = readTags(parameters, 'Tag').map(([key, value]) => [key, asTag(value)] as const);
@@ -69,9 +73,9 @@ interface WriteOptions {
   readonly cluster: string;
 }
 
-const isWrite = ({ action }: ApiCall) => /^ec2:(?!Describe|Get)/.test(action);
+const isWrite = ({ action }: ApiCall) => /^ec2:(?!Describe|Get)|^route53:(?!List|Get)/.test(action);
 
-/** Returns what the policies refuse of EC2's recorded writes, as `ec2:CreateSubnet vpc`. */
+/** Returns what the policies refuse of the recorded writes of EC2 and Route 53, as `ec2:CreateSubnet vpc`. */
 export function listRefusedWrites(
   calls: readonly ApiCall[],
   { policies, cluster }: WriteOptions,
@@ -97,6 +101,23 @@ function locate(kind: string, id: string): string {
   // Images and snapshots have no account in their ARN.
   const account = kind === 'image' || kind === 'snapshot' ? '' : 'ACCOUNT';
   return `arn:aws:ec2:REGION:${account}:${kind}/${id}`;
+}
+
+/** A change of names in the zone (Amazon Route 53 Developer Guide, "Using IAM policy conditions"). */
+function describeNames(action: string, parameters: URLSearchParams, cluster: string): Request {
+  // IAM sees them in lower case and without the last dot.
+  const names = parameters
+    .getAll('Name')
+    .map((name) => name.toLowerCase().replace(/\.$/, ''))
+    .map((name) => name.replace(`.${cluster}.${ZONE}`, '.CLUSTER.ZONE-NAME'));
+  return {
+    action,
+    resource: 'arn:aws:route53:::hostedzone/ZONE-ID',
+    context: {
+      'route53:ChangeResourceRecordSetsNormalizedRecordNames': names,
+      'route53:ChangeResourceRecordSetsRecordTypes': parameters.getAll('Type'),
+    },
+  };
 }
 
 /** The ARNs of the things that the parameters name. */

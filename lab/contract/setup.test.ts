@@ -50,8 +50,10 @@ describe.skipIf(real === null)(`setup/aws${real === null ? ` (skipped: ${SKIPPED
     await side.init();
     return side;
   };
-  const plan = (side: Side, values: object = {}, args: string[] = []) =>
-    side.plan({ tfvars: JSON.stringify({ ...VALUES, ...values }), args });
+  const plan = async (side: Side, values: object = {}, args: string[] = []) => {
+    await side.plan({ tfvars: JSON.stringify({ ...VALUES, ...values }), args });
+    return side.show();
+  };
   const listChanged = ({ resource_changes: changes = [] }: PlanDocument) =>
     changes
       .filter(({ change }) => !['no-op', 'read'].includes(change.actions.join()))

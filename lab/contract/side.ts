@@ -34,13 +34,16 @@ export class Side {
     return this.#run(['init', '-input=false', '-no-color']);
   }
 
-  /** Plans, and returns the plan as `terraform show -json` writes it. */
-  async plan({ tfvars, environment = {}, args = [] }: PlanOptions): Promise<PlanDocument> {
+  async plan({ tfvars, environment = {}, args = [] }: PlanOptions): Promise<void> {
     writeFileSync(join(this.#directory, 'terraform.tfvars.json'), tfvars);
     await this.#run(
       ['plan', '-input=false', '-no-color', '-lock=false', '-out=plan', ...args],
       environment,
     );
+  }
+
+  /** The last plan as `terraform show -json` writes it. */
+  async show(): Promise<PlanDocument> {
     return JSON.parse(await this.#run(['show', '-json', 'plan']));
   }
 

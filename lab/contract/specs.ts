@@ -1,10 +1,10 @@
 import type { ClusterSpec } from '../../src/cluster/spec.ts';
 import { createBackup, createSource } from '../../src/cluster/testing/fixtures.ts';
-import { REGION } from './moto.ts';
+import { REGION, ZONE_ID } from './moto.ts';
 
 // The clusters of the contract.
 
-/** A new cluster. */
+/** A new cluster, with names in a zone. */
 export const SPEC: ClusterSpec = {
   name: 'orders',
   region: REGION,
@@ -17,7 +17,7 @@ export const SPEC: ClusterSpec = {
   // A rule for clients on the port of the rule for replication makes moto return one for the other: planned only.
   clientCidrs: [],
   subnetIds: [],
-  network: { internetVia: 'public-addresses', avoidZones: [], dnsZoneId: null },
+  network: { internetVia: 'public-addresses', avoidZones: [], dnsZoneId: ZONE_ID },
   vpcCidr: '10.42.0.0/16',
   tags: { Team: 'a' },
   storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
@@ -42,14 +42,17 @@ export const CHANGED: ClusterSpec = {
   storage: { ...SPEC.storage, dataGib: 30, rootGib: 24 },
 };
 
+/** With one node less. */
+export const FEWER: ClusterSpec = { ...CHANGED, replicaCount: 1 };
+
 const BACKUP = createBackup({ bucket: 'team-backups', prefix: 'postgres' });
 /** With backups. */
-export const BACKED_UP: ClusterSpec = { ...CHANGED, backup: BACKUP };
+export const BACKED_UP: ClusterSpec = { ...FEWER, backup: BACKUP };
 /** A policy that moto has as AWS does. */
 export const BOUNDARY = 'arn:aws:iam::aws:policy/AmazonS3FullAccess';
 /** With a boundary for the nodes' role, and another repository to read. */
 export const BOUNDED: ClusterSpec = {
-  ...CHANGED,
+  ...FEWER,
   backup: { ...BACKUP, permissionsBoundary: BOUNDARY },
   restore: { from: createSource({ bucket: 'old-backups' }), time: null },
 };
