@@ -13,6 +13,7 @@ import {
   type UncheckedSecret,
 } from '../report/drift-issue.ts';
 import { describeFaults } from '../report/faults.ts';
+import { describeOpenings } from '../report/openings.ts';
 import { type Redact, redactReport } from '../report/redact.ts';
 import { SLACK_PERCENT } from '../report/space-faults.ts';
 import { explainFixedValues } from '../terraform/fixed-values.ts';
@@ -51,7 +52,10 @@ export async function reportDrift(
     slackPercent: (await hasOpenIssue(client, issue)) ? SLACK_PERCENT : 0,
   };
   const { observed, desired, now } = preview;
-  const faults = describeFaults(observed, { ...desired, ...alert }, now);
+  const faults = [
+    ...describeOpenings(plan.summary),
+    ...describeFaults(observed, { ...desired, ...alert }, now),
+  ];
   const report: DriftReport = {
     ...described,
     cluster: job.inputs.spec.name,

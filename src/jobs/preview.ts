@@ -17,6 +17,7 @@ import { summarizeBackups } from '../report/backups.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
 import { findIgnoredRestore } from '../report/ignored-restore.ts';
 import { listLeftOut } from '../report/left-out.ts';
+import { describeOpenings } from '../report/openings.ts';
 import type { PlanReport } from '../report/plan-comment.ts';
 import { describeRunningWork } from '../report/running-work.ts';
 import type { SettingsReport } from '../report/settings.ts';
@@ -181,6 +182,7 @@ export function buildDatabasePlan(
   });
   const warnings = [
     ...leftOut,
+    ...describeOpenings(plan.summary),
     ...describeFaults(observed, { ...desired, storageAlertPercent }, preview.now),
     ...describeRunningWork(observed, desired),
     warnSynchronous(replication, steps),

@@ -8,6 +8,7 @@ import {
   type Value,
 } from './attributes.ts';
 import { keepDrift } from './drift.ts';
+import { findOpenings, type Opening } from './openings.ts';
 import { type Change, type PlanDocument, parsePlan, type Resource } from './plan-document.ts';
 import { createMask, listSensitive, mapTexts } from './sensitive.ts';
 import { isStarter, isStarterRemoval } from './starter.ts';
@@ -93,6 +94,8 @@ export interface PlanSummary {
   readonly drift: readonly DriftChange[];
   /** Names of the nodes that would have no way to the internet afterwards. */
   readonly stranded: readonly string[];
+  /** The ports that rules outside Terraform open. */
+  readonly openings: readonly Opening[];
 }
 
 /**
@@ -117,10 +120,13 @@ export function summarizePlan(planJson: unknown): PlanSummary {
     resources,
     outputs,
     stranded: findStranded(plan),
+    openings: findOpenings(plan),
     // A starter says nothing about its instance: the state of that is read from EC2.
     drift: plan.resource_drift
       .filter((drifted) => !isStarter(drifted))
-      .flatMap((drifted) => summarizeDrift(drifted, { plan, compare })),
+      .flatMap((drifted) =>
+        summarizeDrift(drifted, { relevant: plan.relevant_attributes, compare }),
+      ),
   };
 }
 
@@ -236,14 +242,14 @@ function summarizeOutput(name: string, output: Change, compare: Compare): Output
 
 function summarizeDrift(
   entry: Resource,
-  { plan, compare }: { plan: PlanDocument; compare: Compare },
+  { relevant, compare }: { relevant: PlanDocument['relevant_attributes']; compare: Compare },
 ): DriftChange[] {
   const { address, type } = entry;
   const action = findAction(entry);
   if (action !== 'update' && action !== 'delete') return [];
-  const attributes = action === 'delete' ? [] : compare(keepDrift(entry, plan.resource_changes));
+  const attributes = action === 'delete' ? [] : compare(keepDrift(entry));
   if (action === 'update' && attributes.length === 0) return [];
-  const isRelevant = plan.relevant_attributes
+  const isRelevant = relevant
     .filter(({ resource }) => address === resource || address.startsWith(`${resource}[`))
     .map(({ attribute }) => formatPath(attribute))
     .some(

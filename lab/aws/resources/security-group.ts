@@ -9,7 +9,10 @@ const GROUP_TEXT = /^[0-9A-Za-z_ .:/()#,@[\]+=&;{}!$*-]*$/;
 function showRules(group: string, egress: boolean, { world }: Context): Value {
   const merged = new Map<
     string,
-    { [name: string]: Value } & { cidr_blocks: string[]; security_groups: string[] }
+    { [name: string]: Value } & Record<
+      'cidr_blocks' | 'ipv6_cidr_blocks' | 'prefix_list_ids' | 'security_groups',
+      string[]
+    >
   >();
   for (const rule of Object.values(world.tables.rules)) {
     if (rule.group !== group || rule.egress !== egress) continue;
@@ -26,6 +29,8 @@ function showRules(group: string, egress: boolean, { world }: Context): Value {
       to_port: rule.to ?? 0,
     };
     if (rule.cidrIpv4 !== null) shown.cidr_blocks.push(rule.cidrIpv4);
+    if (rule.cidrIpv6 !== null) shown.ipv6_cidr_blocks.push(rule.cidrIpv6);
+    if (rule.prefixList !== null) shown.prefix_list_ids.push(rule.prefixList);
     if (rule.referencedGroup === group) shown.self = true;
     else if (rule.referencedGroup !== null) shown.security_groups.push(rule.referencedGroup);
     merged.set(key, shown);
