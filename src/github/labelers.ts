@@ -1,4 +1,5 @@
 import { readMessage } from '../messages/errors.ts';
+import { quoteValue } from '../messages/quote-value.ts';
 import { ONCE } from './action-comments.ts';
 import type { GitHubClient, Repository } from './client.ts';
 
@@ -36,6 +37,7 @@ export async function findLabelers(
     }
     return labelers;
   } catch (error) {
-    return unknown(readMessage(error));
+    // GitHub's answer, in which the runner must find no workflow command.
+    return unknown(quoteValue(readMessage(error)));
   }
 }
