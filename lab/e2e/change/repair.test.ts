@@ -14,7 +14,8 @@ const INPUTS = {
 
 let cluster: LiveCluster;
 beforeAll(async () => {
-  cluster = await LiveCluster.create(INPUTS);
+  // Tunnels lead to a new instance, too, whose address may be another.
+  cluster = await LiveCluster.create(INPUTS, { sshVia: 'instance-connect-endpoint' });
 });
 afterAll(() => cluster?.close());
 
