@@ -88,6 +88,23 @@ describe('requireObservation', () => {
     expect(() => requireObservation(locked, desired, options)).toThrow(/ssh-private-key/);
   });
 
+  test('a leaving node that refuses the login is named if no primary was observed: it may be the primary', () => {
+    const replicas = { ...away, observed: seen.filter(({ name }) => name !== 'node-1') };
+    const locked = { ...replicas, locked: ['node-3'] };
+    expect(() => requireObservation(locked, shrinking, options)).toThrow(
+      /^node-3: the SSH server answers, but the login .*ssh-private-key/,
+    );
+  });
+
+  test('a leaving node that refuses the login needs no more work if another is the primary', () => {
+    const locked = { ...away, locked: ['node-3'] };
+    expect(requireObservation(locked, shrinking, options).away).toEqual([]);
+  });
+
+  test('no refusal is without a sentence', () => {
+    expect(() => new UnreachableError([], { failures: [], transcripts: [] })).toThrow(/sentence/);
+  });
+
   test('all nodes unreachable: the likely cause comes first', () => {
     const names = desired.nodes.map(({ name }) => name);
     const nobody = { ...away, observed: [], unreachable: names };

@@ -23,7 +23,7 @@ export function findVantage({ inputs, route }: NodeAccess): RunnerNetwork {
 
 /** Nodes could not be reached. What ssh said is for the log and the job summary, not for a comment. */
 export class UnreachableError extends UserError {
-  /** Why, and what to do: sentences. */
+  /** Why, and what to do: sentences, at least one. */
   readonly explanation: readonly string[];
   /** What failed on nodes that can be logged in to. */
   readonly failures: readonly string[];
@@ -34,6 +34,7 @@ export class UnreachableError extends UserError {
     explanation: readonly string[],
     { failures, transcripts }: Pick<UnreachableError, 'failures' | 'transcripts'>,
   ) {
+    if (explanation.length === 0) throw new Error('A refusal needs at least one sentence.');
     super([...explanation, ...failures]);
     this.name = 'UnreachableError';
     this.explanation = explanation;
@@ -88,7 +89,7 @@ export function requireObservation(
     }),
   );
   const problem = {
-    ...{ asked, noAnswer: [...before, ...silent], loginRefused: lockedOut, states },
+    ...{ asked, noAnswer: [...before, ...silent], loginRefused: locked, states },
     messages,
   };
   throw new UnreachableError(
