@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DIRECT } from '../../src/ansible/route.ts';
+import { DIRECT, type Route } from '../../src/ansible/route.ts';
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { createDesired, createHealthy } from '../../src/cluster/testing/fixtures.ts';
 import { createStep } from '../../src/inputs/input-fixtures.ts';
@@ -75,6 +75,7 @@ function answer(number: number): NodeScript {
 function run(
   nodes: Readonly<Record<string, NodeScript>>,
   options: Partial<Parameters<typeof configure>[1]> = {},
+  route: Route = DIRECT,
 ) {
   vi.stubEnv('PATH', scriptNodes(folder, nodes).path);
   const place = (name: string) => {
@@ -88,7 +89,7 @@ function run(
       directory: place('result'),
       temporary: place('temporary'),
       lasting: place('lasting'),
-      route: DIRECT,
+      route,
     },
   };
   return configure(access, {
@@ -138,18 +139,54 @@ test('a node that is lost during a step is named in one sentence, apart from wha
   });
 });
 
-test('beside a step that failed, a lost node is one sentence', async () => {
+describe('beside a step that failed, a lost node', () => {
   const { answers } = answer(2);
-  const end = run({
-    'node-1': answer(1),
-    'node-2': { answers: { ...answers, cluster_proof: '{"failed": true, "msg": "no proof"}' } },
-    'node-3': { ...answer(3), cut: 'cluster_proof' },
+  const failed = {
+    answers: { ...answers, cluster_proof: '{"failed": true, "msg": "no proof"}' },
+  };
+  /** An endpoint whose tunnels ssh does not use here; `closure`: how the last one to node-3 ended. */
+  const viaEndpoint = (closure: string): Route => ({
+    ...{ kind: 'endpoint', endpointId: 'eice-1' },
+    open: async () => ({
+      ...{ proxyCommand: 'false', admit: () => {}, close: async () => {}, findCause: () => null },
+      findClosure: (address) => (address === '10.42.0.13' ? closure : null),
+    }),
   });
-  await expect(end).rejects.toMatchObject({
-    problems: [
-      expect.stringMatching(/^node-2: .*no proof/s),
-      'node-3: SSH did not answer. The log has what it said.',
+
+  test.each<[string, Partial<NodeScript>, Route, RegExp]>([
+    [
+      'is one sentence',
+      {},
+      DIRECT,
+      /^node-3 does not answer SSH any more \(step proof\)\. .*console in EC2\.$/,
     ],
+    [
+      'with another host key is said to have it',
+      { cutWith: 'Host key verification failed.' },
+      DIRECT,
+      /^node-3: the SSH server answers, but with another host key/,
+    ],
+    [
+      'whose tunnel was closed is said to have lost it',
+      {},
+      viaEndpoint('eice-1 closed the tunnel (so). Run this again.'),
+      /^node-3 cannot be reached any more \(step proof\): eice-1 closed the tunnel \(so\)\./,
+    ],
+  ])('%s', async (_, script, route, sentence) => {
+    const end = run(
+      {
+        'node-1': answer(1),
+        'node-2': failed,
+        'node-3': { ...answer(3), cut: 'cluster_proof', ...script },
+      },
+      {},
+      route,
+    );
+    await expect(end).rejects.toMatchObject({
+      failures: [expect.stringMatching(/^node-2: .*no proof/s)],
+      explanation: [expect.stringMatching(sentence)],
+      transcripts: [expect.stringMatching(/^node-3: .*: /)],
+    });
   });
 });
 

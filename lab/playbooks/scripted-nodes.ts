@@ -9,6 +9,8 @@ export interface NodeScript {
   readonly refusals?: readonly string[];
   /** The module during which the connection is lost, the first time that it runs. */
   readonly cut?: string;
+  /** What ssh says then. */
+  readonly cutWith?: string;
   /** What its progress file contains; without it, there is no such file. */
   readonly progress?: string;
   /** Logins succeed, but no program ever ends. */
@@ -87,7 +89,7 @@ if "python3" in line:
     path = "@FOLDER@/" + name + "." + module
     if script.get("cut") == module and not os.path.exists(path):
         open(path, "w").close()
-        sys.stderr.write("Connection reset by peer\\n")
+        sys.stderr.write(script.get("cutWith", "Connection reset by peer") + "\\n")
         sys.exit(255)
     with open(path, "w") as file:
         file.write(sent)

@@ -1,14 +1,13 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../messages/errors.ts';
-import { FailedStepsError } from '../messages/failed-steps-error.ts';
 import { quoteValue } from '../messages/quote-value.ts';
 import { chooseEnvironment } from '../process/child-environment.ts';
 import { ProcessError, runProcess } from '../process/child-process.ts';
 import { runShortCommand } from '../process/short-command.ts';
 import { compareVersions } from '../process/version.ts';
 import { childTemporary, copyAssets, writeSecretFile } from '../runner/workspace.ts';
-import { LostConnectionError, listFailures } from './lost-connection.ts';
+import { PlaybookError } from './playbook-error.ts';
 import { CONTROL_SOCKET } from './progress.ts';
 import { type AnsibleResult, parseResult, RESULT_BYTES, refuseSize } from './result.ts';
 
@@ -45,8 +44,7 @@ export class Ansible {
    * Runs one playbook with `variables` (JSON) on `nodes` (names) and returns its report. With `tolerant`, nodes may
    * fail: the failures are in the report.
    *
-   * @throws LostConnectionError if nothing failed but connections to nodes
-   * @throws FailedStepsError that names what failed on which node, UserError if no step did
+   * @throws PlaybookError that names what failed on which node, UserError if no step did
    */
   async run(
     playbook: 'observe.yml' | 'site.yml',
@@ -203,25 +201,10 @@ function explainFailure(
   error: ProcessError,
   result: AnsibleResult | null,
 ): UserError {
-  const failures = result?.failures ?? [];
-  if (failures.length === 0) {
+  if (result === null || result.failures.length === 0) {
     return new UserError(`${playbook} failed:\n${error.result.stderr.trim() || error.message}`, {
       cause: error,
     });
   }
-  // The connection was lost, or could not be made.
-  const isLost = ({ node }: { node: string }) =>
-    (result?.stats[node]?.unreachable ?? 0) > 0 && result?.stats[node]?.failures === 0;
-  const [lost, failed] = [failures.filter(isLost), failures.filter((one) => !isLost(one))];
-  const problems = listFailures(failed);
-  if (result !== null && failed.length === 0)
-    return new LostConnectionError(listFailures(lost), { result, cause: error });
-  const names = [...new Set(lost.map(({ node }) => node))].join(', ');
-  return new FailedStepsError(
-    [
-      ...problems,
-      ...(names === '' ? [] : [`${names}: SSH did not answer. The log has what it said.`]),
-    ],
-    { steps: failures.map(({ step }) => step), cause: error },
-  );
+  return new PlaybookError(result, { cause: error });
 }

@@ -19,7 +19,7 @@ import { renderPlanComment } from '../report/plan-comment.ts';
 import { listSteps } from '../report/steps.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import { ASKED, createReport, REPORTED } from './fixtures.ts';
-import { listFailures } from './lost-connection.ts';
+import { listFailures } from './playbook-error.ts';
 import { type AnsibleResult, parseResult } from './result.ts';
 import { renderVariables } from './variables.ts';
 

@@ -12,7 +12,7 @@ import { writeSecretFile } from '../runner/workspace.ts';
 import { Ansible } from './cli.ts';
 import { renderInventory } from './inventory.ts';
 import { KnownHosts } from './known-hosts.ts';
-import { LostConnectionError, listFailures } from './lost-connection.ts';
+import { listFailures, PlaybookError } from './playbook-error.ts';
 import { type ProgressAnswer, readProgress } from './progress.ts';
 import type { AnsibleResult } from './result.ts';
 import { limitConnections, type Route, renderConnections, type Tunnels } from './route.ts';
@@ -112,7 +112,7 @@ export class Nodes {
     );
     const seen = report.observations.map(({ name }) => name);
     const unreachable = existing.map(({ name }) => name).filter((name) => !seen.includes(name));
-    const failures = listFailures(this.#addCauses(report.failures));
+    const failures = listFailures(report.failures.map((one) => this.#addCause(one)));
     if (unreachable.length > 0) {
       await this.#writeInventory(existing.filter(({ name }) => seen.includes(name)));
     }
@@ -135,8 +135,8 @@ export class Nodes {
    * Runs `steps` in order and, with a `proofToken`, proves that `primary` replicates it to all other nodes. `image` pins
    * the image of new containers. `onNotes` is called with what a reader should know, even if a step failed.
    *
-   * @throws LostConnectionError if nothing failed but connections to nodes
-   * @throws UserError that names what failed on which node
+   * @throws PlaybookError that names what failed on which node, and why nodes do not answer any more
+   * @throws UserError if Ansible ended without a report
    */
   async perform(
     work: NonNullable<Parameters<typeof renderVariables>[0]['rollout']>,
@@ -153,15 +153,15 @@ export class Nodes {
         ...(onNotes && { onNotes }),
       });
     } catch (error) {
-      if (!(error instanceof LostConnectionError)) throw error;
-      const failures = this.#addCauses(error.result.failures, since);
-      const lost = failures.map(({ node, ...failure }) => ({
-        ...failure,
-        name: node,
-        isLocked: isLockedOut(failure.message),
-      }));
-      const result = { ...error.result, failures };
-      throw new LostConnectionError(explainLostNodes(lost, nodes), { result, cause: error });
+      if (!(error instanceof PlaybookError) || error.lost.length === 0) throw error;
+      const lost = error.lost.map((one) => this.#addCause(one, since));
+      const failed = error.result.failures.filter((one) => !error.lost.includes(one));
+      const explanation = explainLostNodes(
+        lost.map((one) => ({ ...one, name: one.node, isLocked: isLockedOut(one.message) })),
+        nodes,
+      );
+      const result = { ...error.result, failures: [...failed, ...lost] };
+      throw new PlaybookError(result, { explanation, cause: error });
     }
   }
 
@@ -217,19 +217,17 @@ export class Nodes {
    * Adds why a tunnel failed: ssh hides what the program behind it prints (`explainUnreachable` looks for the line). Tunnels
    * that ended before `since` are no reason: a look at a node is repeated over another one.
    */
-  #addCauses(
-    failures: AnsibleResult['failures'],
+  #addCause(
+    failure: AnsibleResult['failures'][number],
     since = Number.POSITIVE_INFINITY,
-  ): AnsibleResult['failures'] {
-    return failures.map((failure) => {
-      const address = this.#reachable.find(({ name }) => name === failure.node)?.privateAddress;
-      const cause =
-        this.#tunnels?.findCause(address ?? '') ??
-        this.#tunnels?.findClosure(address ?? '', since) ??
-        null;
-      if (cause === null) return failure;
-      return { ...failure, message: `tunnel: ${cause}\n${failure.message}` };
-    });
+  ): AnsibleResult['failures'][number] {
+    const address = this.#reachable.find(({ name }) => name === failure.node)?.privateAddress;
+    const cause =
+      this.#tunnels?.findCause(address ?? '') ??
+      this.#tunnels?.findClosure(address ?? '', since) ??
+      null;
+    if (cause === null) return failure;
+    return { ...failure, message: `tunnel: ${cause}\n${failure.message}` };
   }
 
   get #limits() {

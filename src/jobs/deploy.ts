@@ -1,9 +1,8 @@
 import * as core from '@actions/core';
-import { LostConnectionError } from '../ansible/lost-connection.ts';
 import { findImageDigest } from '../cluster/image.ts';
 import type { VolumeReport } from '../cluster/volume-modification.ts';
 import { isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
-import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
+import { CancelledError, UserError } from '../messages/errors.ts';
 import {
   renderConnectionString,
   renderPublicConnectionString,
@@ -11,7 +10,6 @@ import {
 import { ContinuingError } from '../operations/continuing-error.ts';
 import type { Look } from '../operations/look.ts';
 import type { PlanResult } from '../operations/plan.ts';
-import { UnreachableError } from '../operations/reachability.ts';
 import { summarizeBackups } from '../report/backups.ts';
 import {
   renderDeployComment,
@@ -30,6 +28,7 @@ import { type ApplyScope, explainApplyRefusal, permit } from '../terraform/permi
 import { hasChangesToReview } from '../terraform/plan-differences.ts';
 import { ProviderLockError } from '../terraform/provider-lock.ts';
 import { configureNodes } from './configure-nodes.ts';
+import { describeError } from './describe-error.ts';
 import type { Job } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
 import { buildPermissions, nameAllowers, refuseLoss, refuseUnseenRole } from './losses.ts';
@@ -237,14 +236,7 @@ function describeFailure(
     return { state: 'changed', differences: error.problems, nextStep: PROVIDER_NEXT_STEP };
   }
   const failed = { state: 'failed', phase, nextStep: NEXT_STEPS[phase] } as const;
-  if (error instanceof UnreachableError) {
-    const { explanation, failures, transcripts } = error;
-    return { ...failed, error: failures.join('\n'), explanation, transcripts };
-  }
-  if (error instanceof LostConnectionError) {
-    return { ...failed, error: '', explanation: error.problems, transcripts: error.transcripts };
-  }
-  return { ...failed, error: readMessage(error) };
+  return { ...failed, ...describeError(error) };
 }
 
 /** Refuses the change before the infrastructure changes. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LostConnectionError } from '../ansible/lost-connection.ts';
+import { PlaybookError } from '../ansible/playbook-error.ts';
 import type { ProgressAnswer } from '../ansible/progress.ts';
 import type { AnsibleResult } from '../ansible/result.ts';
 import type { NodeProgress, NodeWork } from '../cluster/progress.ts';
@@ -43,12 +43,11 @@ function report(changes: Partial<AnsibleResult> = {}): AnsibleResult {
 
 const pendingOn = (node: string, step = 'clone') => report({ pending: [{ node, step }] });
 
-function lose(node: string, step: string): LostConnectionError {
+function lose(node: string, step: string): PlaybookError {
   const failures = [{ node, step, task: 'Copy', message: 'Connection reset', log: '' }];
-  return new LostConnectionError([`${node}: lost`], {
-    result: report({ failures }),
-    cause: null,
-  });
+  const stats = { [node]: { ok: 0, changed: 0, failures: 0, unreachable: 1 } };
+  const explanation = [`${node}: lost`];
+  return new PlaybookError(report({ failures, stats }), { explanation, cause: null });
 }
 
 /** A call to the nodes: what it returns or throws, and how long it takes. */
@@ -301,6 +300,18 @@ describe('a lost connection', () => {
   test('is not what another failure is', async () => {
     const { run, performed } = script([[new UserError('node-2: no space')]]);
     await expect(run).rejects.toThrow('node-2: no space');
+    expect(performed).toHaveLength(1);
+  });
+
+  test('during clone fails beside a step that failed', async () => {
+    const { result } = lose('node-2', 'clone');
+    const failed = {
+      node: 'node-3',
+      ...{ step: 'clone', task: 'Copy', message: 'no space', log: '' },
+    };
+    const both = report({ ...result, failures: [...result.failures, failed] });
+    const { run, performed } = script([[new PlaybookError(both, { cause: null })]]);
+    await expect(run).rejects.toThrow('node-3: Copy: no space');
     expect(performed).toHaveLength(1);
   });
 });

@@ -1,5 +1,5 @@
-import { LostConnectionError } from '../ansible/lost-connection.ts';
 import type { Nodes } from '../ansible/nodes.ts';
+import { PlaybookError } from '../ansible/playbook-error.ts';
 import type { AnsibleResult } from '../ansible/result.ts';
 import type { NodeWork } from '../cluster/progress.ts';
 import type { Step } from '../cluster/rollout/step.ts';
@@ -63,9 +63,9 @@ export async function performSteps(
       losses = 0;
       return report;
     } catch (error) {
-      if (!(error instanceof LostConnectionError)) throw error;
+      if (!(error instanceof PlaybookError) || error.failures.length > 0) throw error;
       losses += 1;
-      const lost = error.result.failures.map(({ node, step }) => ({ node, step }));
+      const lost = error.lost.map(({ node, step }) => ({ node, step }));
       const isDetached = lost.every(({ step }) => DETACHED.includes(step));
       if (!isDetached || losses > MAX_LOSSES) throw error;
       options.log(
