@@ -183,6 +183,14 @@ test.each<[string, LostConnection[], string[]]>([
       '^node-1, node-2 do not .* \\(step prepare, access\\)\\. .* instances i-\\w+1, i-\\w+2 are restarting',
     ],
   ],
+  [
+    'two nodes for two causes, in two steps',
+    [lose(1), lose(2, { step: 'access', ...TUNNEL })],
+    [
+      '^node-1 does not .* \\(step prepare\\)\\. ',
+      '^node-2 cannot be reached any more \\(step access\\): eice-1 does not',
+    ],
+  ],
   ['one node in two tasks', [lose(2), lose(2)], ['^node-2 does not']],
   [
     'all nodes',

@@ -84,17 +84,19 @@ export function explainLostNodes(
   const messages = Object.fromEntries(lost.map(({ name, message }) => [name, message]));
   const locked = lost.filter(({ isLocked }) => isLocked).map(({ name }) => name);
   const silent = lost.filter(({ isLocked }) => !isLocked);
-  const steps = [...new Set(silent.map(({ step }) => step))].join(', ');
   const nodes = asked.filter(({ name }) => silent.some((one) => one.name === name));
   const causes = groupBy(nodes, ({ name }) => findTunnelCause(messages[name] ?? '') ?? '');
   return [
-    ...[...causes].map(([cause, group]) =>
-      cause !== ''
-        ? `${listNames(group)} cannot be reached any more (step ${steps}): ${cause}`
-        : group.length === asked.length && group.length > 1
-          ? `No node answers SSH any more (${listNames(group)}; step ${steps}). They answered before, so most likely the network between the runner and them broke, not the nodes.`
-          : explainLostGroup(group, steps),
-    ),
+    ...[...causes].map(([cause, group]) => {
+      const own = silent.filter((one) => group.some(({ name }) => name === one.name));
+      const steps = [...new Set(own.map(({ step }) => step))].join(', ');
+      if (cause !== '') {
+        return `${listNames(group)} cannot be reached any more (step ${steps}): ${cause}`;
+      }
+      return group.length === asked.length && group.length > 1
+        ? `No node answers SSH any more (${listNames(group)}; step ${steps}). They answered before, so most likely the network between the runner and them broke, not the nodes.`
+        : explainLostGroup(group, steps);
+    }),
     ...explainLoginsRefused([...new Set(locked)], messages),
   ];
 }
