@@ -6,8 +6,8 @@ import { renderFence, renderLink, renderText, shortenText } from './markdown.ts'
 type Failed = Extract<DeployState, { state: 'failed' }>;
 
 /**
- * Renders an error and the next step as Markdown. The middle of the error is cut first. `explanation` is prose, which a
- * phone wraps, and stands before the error.
+ * Renders an error and the next step as Markdown. `explanation` is prose, which a phone wraps, and stands before the error.
+ * Both are cut to fit: the middle of the error, and the ends of the explanations, of which the first stays the longest.
  */
 export function renderFailure(
   {
@@ -18,18 +18,25 @@ export function renderFailure(
   run: RunInfo,
 ): Section {
   const next = `**Next:** ${renderText(shortenText(nextStep))} The log is in the ${renderLink('run', run.url)}.`;
-  const prose = explanation.map((text) => renderText(shortenText(text, MAX_SENTENCES)));
+  const renderProse = (text: string, most: number) =>
+    renderText(shortenText(text, Math.min(most, MAX_SENTENCES)));
   const render = (most: number) =>
-    [...prose, ...(error === '' ? [] : [renderFence(shortenError(error, most))]), next].join(
-      '\n\n',
-    );
+    [
+      ...explanation.map((text, index) => renderProse(text, index === 0 ? most : most / 2)),
+      ...(error === '' ? [] : [renderFence(shortenError(error, most))]),
+      next,
+    ].join('\n\n');
+  const renderLeast = (most: number) =>
+    [...explanation.slice(0, 1).map((text) => renderProse(text, most)), next].join('\n\n');
   return {
     shrinkOrder: 5,
     render: (room) => {
       // Invisible characters are written out, so the length is known only after rendering.
-      for (let most = MAX_ERROR_LENGTH; most >= 100; most = Math.floor(most / 2)) {
-        const text = render(most);
-        if (byteLength(text) <= room) return text;
+      for (const attempt of [render, renderLeast]) {
+        for (let most = MAX_ERROR_LENGTH; most >= 100; most = Math.floor(most / 2)) {
+          const text = attempt(most);
+          if (byteLength(text) <= room) return text;
+        }
       }
       return next;
     },
