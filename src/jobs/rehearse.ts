@@ -19,6 +19,7 @@ import type { RehearsalPhase, RehearsalReport } from '../report/rehearsal.ts';
 import { renderRehearsalRemark } from '../report/rehearsal-remark.ts';
 import { permit } from '../terraform/permit.ts';
 import { configureNodes } from './configure-nodes.ts';
+import { describeError } from './describe-error.ts';
 import { endRehearsals } from './end-rehearsals.ts';
 import type { Job } from './job.ts';
 import { openTerraform, refuseForeignCluster } from './open-terraform.ts';
@@ -129,7 +130,7 @@ class Rehearsal {
         nextStep: 'Give wait-minutes, and the timeout of the job, the time that a restore takes.',
       };
     }
-    return { state: 'failed', phase, error: readMessage(error), nextStep: NEXT_STEP };
+    return { state: 'failed', phase, ...describeError(error), nextStep: NEXT_STEP };
   }
 
   #enter(phase: RehearsalPhase): void {

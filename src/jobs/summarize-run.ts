@@ -1,7 +1,6 @@
 import type { EndedRun, NodeWork } from '../cluster/progress.ts';
 import type { NodeProof } from '../cluster/proof.ts';
 import type { Step } from '../cluster/rollout/step.ts';
-import { readMessage } from '../messages/errors.ts';
 import type { ConfigureListeners, ConfigureResult, NodeNote } from '../operations/configure.ts';
 import {
   renderConnectionString,
@@ -12,6 +11,7 @@ import { type BackupReport, summarizeBackups } from '../report/backups.ts';
 import type { DeployState } from '../report/deploy-report.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import type { Announcement } from './announcement.ts';
+import { describeError } from './describe-error.ts';
 import type { Job } from './job.ts';
 import { beginReport } from './run-report.ts';
 
@@ -86,7 +86,7 @@ export async function summarizeRun(
     await summarize({
       state: 'failed',
       phase: 'configuring',
-      error: readMessage(error),
+      ...describeError(error),
       nextStep: nextStep(progress),
     });
     throw error;

@@ -1,7 +1,7 @@
 import { byteLength, type Section } from './budget.ts';
 import type { DeployState } from './deploy-report.ts';
 import type { RunInfo } from './footer.ts';
-import { renderFence, renderLink, renderText, shortenText } from './markdown.ts';
+import { renderDetails, renderFence, renderLink, renderText, shortenText } from './markdown.ts';
 
 type Failed = Extract<DeployState, { state: 'failed' }>;
 
@@ -41,6 +41,13 @@ export function renderFailure(
       return next;
     },
   };
+}
+
+/** Renders what ssh said, folded; '' without a message. The log has it, too. */
+export function renderTranscripts(transcripts: readonly string[] = []): string {
+  return transcripts.length === 0
+    ? ''
+    : renderDetails('What ssh said', renderFence(transcripts.join('\n\n')));
 }
 
 const MAX_ERROR_LENGTH = 10_000;

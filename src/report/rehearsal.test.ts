@@ -125,6 +125,19 @@ describe('golden', () => {
   });
 });
 
+test('why nodes cannot be reached is prose, and what ssh said is in the summary only', () => {
+  const failed = fail('restoring');
+  const progress = {
+    ...failed.progress,
+    ...{ error: '', explanation: ['node-1 does not answer.'], transcripts: ['node-1: timed out'] },
+  };
+  const { body } = renderRehearsalIssue({ ...failed, progress });
+  const summary = renderRehearsalSummary({ ...failed, progress });
+  for (const text of [body, summary]) expect(text).toMatch(/^node-1 does not answer\.$/m);
+  expect(body).not.toContain('timed out');
+  expect(summary).toMatch(/<summary>What ssh said[\s\S]*node-1: timed out/);
+});
+
 test('only a restore that was tried and failed says that the backups could not be restored', () => {
   const phases = [
     'preparing',

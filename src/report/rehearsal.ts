@@ -5,7 +5,7 @@ import { formatAge, formatMoment, formatSecond, toSeconds } from '../messages/ti
 import { renderAlert } from './alert.ts';
 import { renderPlace } from './backups.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section, SUMMARY_BUDGET } from './budget.ts';
-import { renderFailure } from './failure.ts';
+import { renderFailure, renderTranscripts } from './failure.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
 import { type Headline, renderHeadline } from './headline.ts';
 import { countNoun, renderCode, renderTable, renderText, shortenText } from './markdown.ts';
@@ -31,6 +31,10 @@ export interface RehearsalFailure {
   readonly phase: RehearsalPhase;
   /** Raw messages of any length. */
   readonly error: string;
+  /** Why nodes could not be reached, sentences; `error` has the rest, or is empty. */
+  readonly explanation?: readonly string[];
+  /** What ssh said where nodes could not be reached, one message per node; for the summary. */
+  readonly transcripts?: readonly string[];
   /** What to do now, in a sentence. */
   readonly nextStep: string;
   /** Whether `wait-minutes` was over: a rehearsal that did not end says nothing about the backups. Absent: it was not. */
@@ -76,6 +80,7 @@ export function renderRehearsalSummary(report: RehearsalReport): string {
       ...(progress.state === 'failed' ? listFailure(report, progress) : []),
       ...(progress.state === 'cancelled' ? [fixed(addRest(CANCELLED, report))] : []),
       renderLeft(report),
+      fixed(progress.state === 'failed' ? renderTranscripts(progress.transcripts) : ''),
       fixed(renderFacts(report)),
       fixed(renderFooter(report.run)),
     ],

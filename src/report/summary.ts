@@ -2,16 +2,9 @@ import { fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
 import { renderUseBars } from './capacity.ts';
 import { listDeploySections } from './deploy-comment.ts';
 import type { DeployReport } from './deploy-report.ts';
-import { renderDetails, renderFence } from './markdown.ts';
+import { renderTranscripts } from './failure.ts';
 import { hideInternals, listPlanSections, type PlanReport } from './plan-comment.ts';
 import { renderProofDiagram, renderTopologyDiagram } from './topology.ts';
-
-/** Renders what ssh said, folded; '' without a message. The log has it, too. */
-function renderTranscripts(transcripts: readonly string[] = []): string {
-  return transcripts.length === 0
-    ? ''
-    : renderDetails('What ssh said', renderFence(transcripts.join('\n\n')));
-}
 
 /** Renders the job summary of a plan: the comment, the nodes as a diagram, their data volumes, and the whole plan. Markdown. */
 export function renderPlanSummary(report: PlanReport): string {
