@@ -144,13 +144,23 @@ describe('beside a step that failed, a lost node', () => {
   const failed = {
     answers: { ...answers, cluster_proof: '{"failed": true, "msg": "no proof"}' },
   };
-  /** An endpoint whose tunnels ssh does not use here; `closure`: how the last one to node-3 ended. */
-  const viaEndpoint = (closure: string): Route => ({
+  /** An endpoint whose tunnels ssh does not use here. The last one to node-3 was closed `ago` seconds before the question. */
+  const viaEndpoint = (ago: number): Route => ({
     ...{ kind: 'endpoint', endpointId: 'eice-1' },
     open: async () => ({
       ...{ proxyCommand: 'false', admit: () => {}, close: async () => {}, findCause: () => null },
-      findClosure: (address) => (address === '10.42.0.13' ? closure : null),
+      findClosure: (address, since) =>
+        address === '10.42.0.13' && vi.getRealSystemTime() - ago * 1_000 >= since
+          ? 'eice-1 closed the tunnel (so). Run this again.'
+          : null,
     }),
+  });
+  // So that the steps begin ten minutes before one fails.
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 600_000 });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
   });
 
   test.each<[string, Partial<NodeScript>, Route, RegExp]>([
@@ -169,8 +179,14 @@ describe('beside a step that failed, a lost node', () => {
     [
       'whose tunnel was closed is said to have lost it',
       {},
-      viaEndpoint('eice-1 closed the tunnel (so). Run this again.'),
+      viaEndpoint(1),
       /^node-3 cannot be reached any more \(step proof\): eice-1 closed the tunnel \(so\)\./,
+    ],
+    [
+      'whose tunnel was closed minutes before is not said to have lost it',
+      {},
+      viaEndpoint(300),
+      /^node-3 does not answer SSH any more \(step proof\)\. .*console in EC2\.$/,
     ],
   ])('%s', async (_, script, route, sentence) => {
     const end = run(

@@ -2,8 +2,8 @@
 
 The results go to the file that the environment variable CLUSTER_RESULT names, as JSON, mode 0600:
 {"observations": [NodeObservation], "proof": [line], "stats": {node: {"ok", "changed", "failures", "unreachable"}},
- "changes": [{"node", "step", "task"}], "failures": [{"node", "step", "task", "message", "log"}], "notes": [{"node", "note"}],
- "pending": [{"node", "step"}]}
+ "changes": [{"node", "step", "task"}], "failures": [{"node", "step", "task", "time", "message", "log"}],
+ "notes": [{"node", "note"}], "pending": [{"node", "step"}]}
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CallbackModule(CallbackBase):
         self._observations: List[Any] = []
         self._proof: List[Any] = []
         self._changes: List[Dict[str, str]] = []
-        self._failures: List[Dict[str, str]] = []
+        self._failures: List[Dict[str, Any]] = []
         self._notes: List[Dict[str, str]] = []
         self._pending: List[Dict[str, str]] = []
 
@@ -119,8 +119,8 @@ class CallbackModule(CallbackBase):
         log = next((text for text in (drop_traceback_note(text or "").strip() for text in texts) if text), "")
         log = clean(log, 4000).strip()
         message = clean(drop_traceback_note(message), 4000)
-        step = _name_step(task)
-        self._failures.append({"node": node, "step": step, "task": _name_task(task), "message": message, "log": log})
+        where = {"node": node, "step": _name_step(task), "task": _name_task(task)}
+        self._failures.append({**where, "time": int(time.time()), "message": message, "log": log})
         self._print_result(result, word, C.COLOR_ERROR)
         for line in [*message.splitlines(), *log.splitlines()]:
             self._print_detail(line, C.COLOR_ERROR)

@@ -49,8 +49,9 @@ class Failures(unittest.TestCase):
                     host = mock.Mock()
                     host.get_name.return_value = "node-1"
                     result = mock.Mock(host=host, task=task, result={**data, **added})
-                    callback.v2_runner_on_failed(result)
-                    expected = {"node": "node-1", "step": "start", "task": "Start", "message": message, "log": log}
+                    with mock.patch("time.time", return_value=1763780400.9):
+                        callback.v2_runner_on_failed(result)
+                    expected = {"node": "node-1", "step": "start", "task": "Start", "time": 1763780400, "message": message, "log": log}
                     self.assertEqual(callback._failures, [expected])
                     shown = [call.args[0] for call in callback._display.display.call_args_list]
                     self.assertNotIn(NOTE, "\n".join(shown))

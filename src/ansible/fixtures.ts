@@ -143,6 +143,7 @@ export function createReport(): AnsibleResult {
         node: 'node-2',
         step: 'observe',
         task: 'Look at the node',
+        time: 1_763_780_400,
         message: 'it failed',
         log: 'FATAL',
       },

@@ -54,6 +54,9 @@ const LOCKED =
 const STARTING =
   /System is (?:booting up|going down)|Unprivileged users are not permitted|pam_nologin/i;
 
+/** How long before a failure a tunnel may have ended that explains it, in ms. */
+const CLOSURE_MS = 60_000;
+
 const isLockedOut = (message: string): boolean => LOCKED.test(message) && !STARTING.test(message);
 
 /** The cluster's nodes, observed and changed by Ansible over SSH. `close` ends the connections. */
@@ -215,17 +218,17 @@ export class Nodes {
 
   /**
    * Adds why a tunnel failed: ssh hides what the program behind it prints (`explainUnreachable` looks for the line). Tunnels
-   * that ended before `since` are no reason: a look at a node is repeated over another one.
+   * that ended before `since` are no reason: a look at a node is repeated over another one. Nor are those that ended long
+   * before the failure: ssh has opened another one since.
    */
   #addCause(
     failure: AnsibleResult['failures'][number],
     since = Number.POSITIVE_INFINITY,
   ): AnsibleResult['failures'][number] {
-    const address = this.#reachable.find(({ name }) => name === failure.node)?.privateAddress;
+    const address = this.#reachable.find(({ name }) => name === failure.node)?.privateAddress ?? '';
+    const recent = Math.max(since, failure.time * 1_000 - CLOSURE_MS);
     const cause =
-      this.#tunnels?.findCause(address ?? '') ??
-      this.#tunnels?.findClosure(address ?? '', since) ??
-      null;
+      this.#tunnels?.findCause(address) ?? this.#tunnels?.findClosure(address, recent) ?? null;
     if (cause === null) return failure;
     return { ...failure, message: `tunnel: ${cause}\n${failure.message}` };
   }

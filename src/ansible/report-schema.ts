@@ -351,6 +351,8 @@ export const reportSchema = object({
       node: nodeName,
       step: prose(100),
       task: prose(200),
+      /** When it failed, by the runner's clock. */
+      time: moment,
       message: prose(8_000),
       /** The last lines of the server's log if it did not start, else empty. */
       log: prose(8_000),

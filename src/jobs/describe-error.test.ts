@@ -4,7 +4,7 @@ import { UnreachableError } from '../operations/reachability.ts';
 import { describeError } from './describe-error.ts';
 
 const fail = (node: string, message: string) => ({
-  ...{ node, step: 'clone', task: 'Copy', message, log: '' },
+  ...{ node, step: 'clone', task: 'Copy', time: 0, message, log: '' },
 });
 const count = (unreachable: number) => ({
   ok: 1,

@@ -44,7 +44,7 @@ function report(changes: Partial<AnsibleResult> = {}): AnsibleResult {
 const pendingOn = (node: string, step = 'clone') => report({ pending: [{ node, step }] });
 
 function lose(node: string, step: string): PlaybookError {
-  const failures = [{ node, step, task: 'Copy', message: 'Connection reset', log: '' }];
+  const failures = [{ node, step, task: 'Copy', time: 0, message: 'Connection reset', log: '' }];
   const stats = { [node]: { ok: 0, changed: 0, failures: 0, unreachable: 1 } };
   const explanation = [`${node}: lost`];
   return new PlaybookError(report({ failures, stats }), { explanation, cause: null });
@@ -307,7 +307,7 @@ describe('a lost connection', () => {
     const { result } = lose('node-2', 'clone');
     const failed = {
       node: 'node-3',
-      ...{ step: 'clone', task: 'Copy', message: 'no space', log: '' },
+      ...{ step: 'clone', task: 'Copy', time: 0, message: 'no space', log: '' },
     };
     const both = report({ ...result, failures: [...result.failures, failed] });
     const { run, performed } = script([[new PlaybookError(both, { cause: null })]]);

@@ -28,9 +28,9 @@ export function explainResult(
 /** Explains why a tunnel through the endpoint `id` ended before ssh ended it. */
 export function explainClosure({ reason }: TunnelClosure, id: string): string {
   const words = shorten(reason);
-  return words === ''
-    ? `The connection to ${id} was lost. Run this again.`
-    : `${id} closed the tunnel (${words}). Run this again.`;
+  const what =
+    words === '' ? `The connection to ${id} was lost.` : `${id} closed the tunnel (${words}).`;
+  return `${what} Run this again. If that does not help, look at the status checks of the instance in EC2.`;
 }
 
 function explainStatus(

@@ -133,7 +133,7 @@ describe('a tunnel that ends before ssh', () => {
         answer(socket);
         socket.close(1008, 'The time\u202e is over');
       },
-      /^eice-1 closed the tunnel \(The time<U\+202E> is over\)\. Run this again\.$/,
+      /^eice-1 closed the tunnel \(The time<U\+202E> is over\)\. Run this again\. .*status checks/,
     ],
     [
       'because the network failed',
@@ -141,7 +141,7 @@ describe('a tunnel that ends before ssh', () => {
         answer(socket);
         setTimeout(() => socket.terminate(), 200);
       },
-      /^The connection to eice-1 was lost\. Run this again\.$/,
+      /^The connection to eice-1 was lost\. Run this again\. .*status checks/,
     ],
     [
       'because the node hung up is no fault',
