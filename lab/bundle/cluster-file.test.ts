@@ -243,7 +243,7 @@ describe('a pull request that changes the cluster file', () => {
     expect(Object.values(aws.tables.snapshots)).toHaveLength(1);
 
     expect(listErrors(await runThere(event))).toEqual([]);
-    expect(commentOf(number)).toContain('The state of ended is empty');
+    expect(commentOf(number)).toMatch(/`ended` no cluster to plan\n\nIts state is empty\./);
     const { push } = bench.github.merge(number, 'squash');
     const merged = await runThere(push);
     expect(merged.conclusion).toBe('success');
