@@ -167,6 +167,16 @@ describe('findUnreviewedChanges', () => {
       ],
     ],
     ['a change to all nodes, including one that is removed later', [rename(3, 'sales')]],
+    [
+      'an old default tag of the root volume of a node that is removed later',
+      [
+        {
+          ...{ address: instance(3), actions: ['update'] },
+          before: { id: 'i-3', root_block_device: [{ tags: { Team: 'a' }, tags_all: { T: 'a' } }] },
+          after: { id: 'i-3', root_block_device: [{ tags: {}, tags_all: {} }] },
+        },
+      ],
+    ],
     ['an untouched resource', [{ address: 'aws_vpc.other', actions: ['no-op'] }]],
   ])('finds nothing in %s', (_, resources) => {
     expect(findUnreviewedChanges(plan(...resources), reviewed)).toEqual([]);
@@ -177,6 +187,15 @@ describe('findUnreviewedChanges', () => {
       'another node',
       resize(4),
       /node\["4"\]: instance_type would change .* the review left it as it is/,
+    ],
+    [
+      'another tag of the root volume of a node that is removed later',
+      {
+        ...{ address: instance(3), actions: ['update'] },
+        before: { id: 'i-3', root_block_device: [{ tags: { Team: 'a' } }] },
+        after: { id: 'i-3', root_block_device: [{ tags: { Team: 'b' } }] },
+      },
+      /root_block_device\[0\]\.tags\.Team would change "a" → "b"/,
     ],
     ['another action', replace(instance(1)), /would be replaced; .* was to be changed/],
     [

@@ -19,6 +19,12 @@ const DERIVED_OUTPUTS = ['nodes'];
 /** Attributes that a resize changes. The stop changes the public address (provider documentation, `aws_instance`). */
 const RESIZED = ['instance_type', 'public_dns', 'public_ip'];
 
+/**
+ * Tags of the root volume. A changed default tag removes the old one from volumes that were created with it, and from no
+ * others (provider documentation, `aws_instance`, "root_block_device").
+ */
+const ROOT_TAGS = /^root_block_device\[0\]\.tags(?:_all)?(?:$|[.[])/;
+
 /** The part of a plan that is needed to compare it later. */
 export type PlanChanges = Pick<PlanSummary, 'resources' | 'outputs'>;
 
@@ -177,12 +183,13 @@ function compareChanges(change: ResourceChange, known: ResourceChange): string[]
     .map((attribute) => describeDifference(address, attribute, known.attributes));
 }
 
-/** Lists changes to a node that is destroyed later, unless other nodes get them as well. */
+/** Lists changes to a node that is destroyed later, unless other nodes get them as well, or a tag leaves its root volume. */
 function findUnreviewedNodeChanges(change: ResourceChange, reviewed: PlanChanges): string[] {
   const siblings = reviewed.resources.filter(
     (one) => kindOf(one) === kindOf(change) && one.action === 'update' && one.index !== null,
   );
   return change.attributes
+    .filter(({ path, after }) => !(ROOT_TAGS.test(path) && after.kind === 'absent'))
     .filter(
       (attribute) =>
         RESIZED.includes(attribute.path) ||
