@@ -67,11 +67,10 @@ async function requireRoles(primary: string): Promise<void> {
   }
 }
 
-test('a switchover goes from one node to the next, and back to the first', async () => {
+test('a switchover goes to another node and back', async () => {
   for (const [from, to] of [
     ['node-1', 'node-2'],
-    ['node-2', 'node-3'],
-    ['node-3', 'node-1'],
+    ['node-2', 'node-1'],
   ] as const) {
     const step = testbed.switchOver(from, to);
     const gap = await underLoad(`switchover from ${from} to ${to}`, async () => {
@@ -92,8 +91,8 @@ test('a switchover goes from one node to the next, and back to the first', async
     await testbed.prove(to);
   }
   const { history, timeline } = (await testbed.observe())[0]?.postgres ?? {};
-  expect(timeline).toBe(4);
-  expect(history?.map((ended) => ended.timeline)).toEqual([1, 2, 3]);
+  expect(timeline).toBe(3);
+  expect(history?.map((ended) => ended.timeline)).toEqual([1, 2]);
 });
 
 /** The connections from node-2 to PostgreSQL's port on node-1. */

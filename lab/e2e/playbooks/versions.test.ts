@@ -33,7 +33,7 @@ afterEach(async () => {
 });
 
 test.each(['14-alpine', '18'] as const)(
-  'PostgreSQL %s passes the check, switches over there and back',
+  'PostgreSQL %s passes the check and switches over',
   async (tag) => {
     const cluster = await startTestbed({
       ...LANE,
@@ -66,10 +66,11 @@ test.each(['14-alpine', '18'] as const)(
 
     const load = await startLoad({ hosts: cluster.addresses, password: 'postgres' });
     try {
+      // The way back is that of the slots, which only 17 and later copy.
       for (const [from, to] of [
-        ['node-1', 'node-2'],
-        ['node-2', 'node-1'],
-      ] as const) {
+        ['node-1', 'node-2'] as const,
+        ...(tag === '18' ? [['node-2', 'node-1'] as const] : []),
+      ]) {
         const step = cluster.switchOver(from, to);
         await load.awaitCommits(20);
         if (tag === '18') await Promise.all([cluster.change([step]), copySlot(cluster, from, to)]);
