@@ -14,8 +14,7 @@ const INPUTS = {
 
 let cluster: LiveCluster;
 beforeAll(async () => {
-  // Tunnels lead to a new instance, too, whose address may be another.
-  cluster = await LiveCluster.create(INPUTS, { sshVia: 'instance-connect-endpoint' });
+  cluster = await LiveCluster.create(INPUTS);
 });
 afterAll(() => cluster?.close());
 
