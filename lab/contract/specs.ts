@@ -1,36 +1,20 @@
 import type { ClusterSpec } from '../../src/cluster/spec.ts';
-import { createBackup, createSource } from '../../src/cluster/testing/fixtures.ts';
+import { createBackup, createSource, createSpec } from '../../src/cluster/testing/fixtures.ts';
 import { REGION, ZONE_ID } from './moto.ts';
 
 // The clusters of the contract.
 
 /** A new cluster, with names in a zone. */
-export const SPEC: ClusterSpec = {
-  name: 'orders',
+export const SPEC = createSpec({
   region: REGION,
-  image: 'postgres',
-  imageTag: '17',
   instanceType: 't3.small',
   replicaCount: 1,
-  ssh: { via: 'direct', endpointId: null, address: null },
   sshCidrs: ['203.0.113.0/24'],
   // A rule for clients on the port of the rule for replication makes moto return one for the other: planned only.
   clientCidrs: [],
-  subnetIds: [],
   network: { internetVia: 'public-addresses', avoidZones: [], dnsZoneId: ZONE_ID },
-  vpcCidr: '10.42.0.0/16',
   tags: { Team: 'a' },
-  storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
-  clone: { from: 'primary', maxRate: null },
-  backup: null,
-  restore: null,
-  rehearsal: null,
-  snapshots: null,
-  instanceProfile: null,
-  settings: {},
-  primary: null,
-  synchronousReplicas: 0,
-};
+});
 
 /** What most of a cluster can change to. */
 export const CHANGED: ClusterSpec = {
