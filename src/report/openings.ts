@@ -4,7 +4,7 @@ import type { PlanSummary } from '../terraform/plan.ts';
 const INPUTS: Readonly<Record<number, string>> = { 22: 'ssh-cidrs', 5432: 'client-cidrs' };
 const MAX_SHOWN = 5;
 
-/** Names each port that a rule outside Terraform opens, and to whom: sentences of plain text. Only a person can close it. */
+/** Returns one sentence of plain text for each opening: the port, who may reach it, and what to do. */
 export function describeOpenings({ openings }: Pick<PlanSummary, 'openings'>): string[] {
   const shown = openings
     .slice(0, MAX_SHOWN)
