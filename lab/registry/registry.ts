@@ -4,6 +4,7 @@ import { awaitService, ensureService, removeContainer, worldLabel } from '../ima
 import { runDocker } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
 import { ensureInternet, type Internet, nameInternet, removeInternet } from './network.ts';
+import { pushImage } from './push.ts';
 
 const imagePrefix = 'postgres-';
 
@@ -73,17 +74,8 @@ async function pushTag(local: string, tag: string, image: string): Promise<strin
   return replaceTag(local, tag, image);
 }
 
-async function replaceTag(local: string, tag: string, image: string): Promise<string> {
-  const target = `${local}/library/postgres:${tag}`;
-  await runDocker(['tag', image, target]);
-  try {
-    await runDocker(['push', '--quiet', target]);
-  } finally {
-    await runDocker(['rmi', target]);
-  }
-  const pushed = await findManifest(local, tag);
-  if (!pushed) throw new Error(`postgres:${tag} is not in the lab registry after its push`);
-  return pushed.digest;
+function replaceTag(local: string, tag: string, image: string): Promise<string> {
+  return pushImage(image, { registry: `http://${local}`, name: 'library/postgres', tag });
 }
 
 /**
@@ -109,7 +101,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const images = await ensureImages({ only: ['services', ...tags.map(nameImage)], onProgress });
   const network = await ensureInternet({ world, prefix });
   const name = nameRegistry(world);
-  await runDocker(['volume', 'create', '--label', `${worldLabel}=${world}`, name]);
+  await makeStorage(world);
   const local = await ensureService({
     world,
     name,
@@ -120,11 +112,29 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   });
   await awaitService(name, `http://${local}/v2/`);
   const digests: Record<string, string> = {};
-  for (const tag of tags) {
-    digests[tag] = await pushTag(local, tag, images[nameImage(tag)]);
-    onProgress(`registry: postgres:${tag} is ${digests[tag]}`);
-  }
+  await Promise.all(
+    tags.map(async (tag) => {
+      digests[tag] = await pushTag(local, tag, images[nameImage(tag)]);
+      onProgress(`registry: postgres:${tag} is ${digests[tag]}`);
+    }),
+  );
   return { mirror: `http://${prefix}.0.2:5000`, local, network, digests };
+}
+
+/** Copies what a world's registry serves to that of another world, which must not have been started. */
+export async function copyStorage({ from, to }: { from: string; to: string }): Promise<void> {
+  const { services } = await ensureImages({ only: ['services'] });
+  await makeStorage(to);
+  await runDocker([
+    ...['run', '--rm', '--label', `${worldLabel}=${to}`],
+    ...['--volume', `${nameRegistry(from)}:/from:ro`, '--volume', `${nameRegistry(to)}:/to`],
+    ...[services, 'cp', '--archive', '/from/.', '/to'],
+  ]);
+}
+
+function makeStorage(world: string): Promise<string> {
+  const label = `${worldLabel}=${world}`;
+  return runDocker(['volume', 'create', '--label', label, nameRegistry(world)]);
 }
 
 /** Credentials of a world's private registry, and its images' name for hosts, e.g. `10.99.0.3:5000/library/postgres`. */
