@@ -4,7 +4,7 @@ import { describeError, isLostConnection } from './connection.ts';
 import type { Ledger } from './ledger.ts';
 import { makePayload, TABLE } from './row.ts';
 
-const INTERVAL_MS = 50;
+const INTERVAL_MS = 150;
 const TIMEOUT_MS = 2_000;
 /** The number of latest rows to check. */
 const CHECKED_ROWS = 50;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openSession, type Server, type Session } from '../client.ts';
 import { describeError, isLostConnection } from './connection.ts';
 
-const INTERVAL_MS = 100;
+const INTERVAL_MS = 150;
 const TIMEOUT_MS = 2_000;
 
 /** The result of one query to a host. */

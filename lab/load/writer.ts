@@ -4,7 +4,7 @@ import { describeError, isLostConnection } from './connection.ts';
 import { Ledger } from './ledger.ts';
 import { makePayload, TABLE } from './row.ts';
 
-const INTERVAL_MS = 20;
+const INTERVAL_MS = 40;
 /** Long enough for a commit on a busy machine, short enough to detect a silent host. */
 const TIMEOUT_MS = 2_000;
 /** Delay between two attempts at the same host while the primary is searched for. */
