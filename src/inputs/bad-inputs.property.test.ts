@@ -31,7 +31,7 @@ describe('any input', () => {
         );
         expect(inputs === null).toBe(problems.length > 0);
       }),
-      { numRuns: 2000 },
+      { numRuns: 600 },
     );
   });
 
@@ -65,8 +65,8 @@ describe('any input', () => {
     );
   });
 
-  // Maximum length of an environment variable on Linux (MAX_ARG_STRLEN).
-  const LENGTH = 128 * 1024 - 64;
+  // A quarter of the longest environment variable on Linux (MAX_ARG_STRLEN).
+  const LENGTH = 32 * 1024;
 
   test.each([
     'a',
@@ -116,8 +116,8 @@ describe('any input', () => {
           DEPLOY,
         );
         expect(inputs === null).toBe(problems.length > 0);
-        // Milliseconds where it is linear, minutes where a pattern backtracks.
-        expect(performance.now() - started, name).toBeLessThan(10_000);
+        // Milliseconds where it is linear, many seconds where a pattern backtracks.
+        expect(performance.now() - started, name).toBeLessThan(2_500);
       }
     }
   });

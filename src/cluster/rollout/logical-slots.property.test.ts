@@ -149,10 +149,10 @@ test(
           model.advance();
         }
       }),
-      { ...SEED, numRuns: SCENARIOS, examples: [[NEVER_COPIED]] },
+      { ...SEED, numRuns: Math.ceil(SCENARIOS / 3), examples: [[NEVER_COPIED]] },
     );
     for (const outcome of ['kept', 'synchronised', 'refused', 'refused level'] as const) {
-      expect(counts.get(outcome) ?? 0).toBeGreaterThan(SCENARIOS / 50);
+      expect(counts.get(outcome) ?? 0).toBeGreaterThan(SCENARIOS / 150);
     }
   },
   TIMEOUT_MS,
