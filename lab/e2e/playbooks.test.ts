@@ -10,6 +10,7 @@ import { DISK_GIB, type Hosts, startHosts } from '../playbooks/hosts.ts';
 import { startEcr } from '../registry/ecr.ts';
 import { startPrivateRegistry, stopPrivateRegistry } from '../registry/registry.ts';
 import { LANE } from './lane.ts';
+import { nightlyTest } from './nightly.ts';
 
 const root = '/var/lib/postgresql-cluster';
 const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
@@ -233,17 +234,20 @@ describe('a change of the cluster', () => {
     },
   );
 
-  test('of the image goes from node to node and ends with the same digest everywhere', async () => {
-    const { done } = await converge(buildOptions({ image: 'postgres:17-2' }));
-    expect(done.changes.map(({ node }) => node)).toEqual(['node-2', 'node-3', 'node-1']);
-    const digests = await Promise.all(
-      hosts.nodes.map(({ name }) =>
-        hosts.run(name, 'docker inspect -f {{.Config.Image}} postgres-orders'),
-      ),
-    );
-    expect(new Set(digests)).toEqual(new Set([`postgres@${hosts.registry.digests['17-2']}`]));
-    await converge();
-  });
+  nightlyTest(
+    'of the image goes from node to node and ends with the same digest everywhere',
+    async () => {
+      const { done } = await converge(buildOptions({ image: 'postgres:17-2' }));
+      expect(done.changes.map(({ node }) => node)).toEqual(['node-2', 'node-3', 'node-1']);
+      const digests = await Promise.all(
+        hosts.nodes.map(({ name }) =>
+          hosts.run(name, 'docker inspect -f {{.Config.Image}} postgres-orders'),
+        ),
+      );
+      expect(new Set(digests)).toEqual(new Set([`postgres@${hosts.registry.digests['17-2']}`]));
+      await converge();
+    },
+  );
 
   test('to another major version is also refused on the node, before anything stops', async () => {
     const before = await readStarts();

@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect } from 'vitest';
 import { query } from '../client.ts';
 import type { World } from '../world.ts';
+import { nightlyTest } from './nightly.ts';
 import {
   closeStage,
   deploy,
@@ -17,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => closeStage(world));
 
-test('PostgreSQL 18 replicates, and a second run changes nothing', async () => {
+nightlyTest('PostgreSQL 18 replicates, and a second run changes nothing', async () => {
   const inputs = { 'instance-type': 't2.small', 'replica-count': '1', 'image-tag': '18' };
   const { result } = await deploy(world, 'postgres-18', inputs);
   requireSuccess(result);
@@ -30,7 +31,7 @@ test('PostgreSQL 18 replicates, and a second run changes nothing', async () => {
   expect(readChanges(requireSuccess(again))).toBe(0);
 });
 
-test('a new major version with old data is refused before anything stops', async () => {
+nightlyTest('a new major version with old data is refused before anything stops', async () => {
   const inputs = { 'instance-type': 't2.small', 'replica-count': '0' };
   const { result } = await deploy(world, 'on-15', { ...inputs, 'image-tag': '15' });
   const { primary } = readServers(world, requireSuccess(result));

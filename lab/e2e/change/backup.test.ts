@@ -147,7 +147,7 @@ test('a replica whose slot is lost catches up from the archive, also across a pr
   const lost = "SELECT string_agg(wal_status, ' ') FROM pg_replication_slots";
   expect(await cluster.ask(primary, lost)).toBe('lost');
 
-  const { result, restarted } = await cluster.change('catches up', INPUTS, { again: true });
+  const { result, restarted } = await cluster.change('catches up', INPUTS);
   expect(result.log).toMatch(/took from the archive what .* no longer had/);
   expect(restarted).not.toContain(primary);
   expect(await readData()).toBe(before);
@@ -161,14 +161,10 @@ let rows: string;
 
 test('a switchover, with a slow bucket, and a failover go on archiving', async () => {
   await s3.setFaults({ latencyMs: 1_000 });
-  const { primary } = await cluster.change(
-    'switchover with backups',
-    {
-      ...INPUTS,
-      primary: 'node-2',
-    },
-    { again: false },
-  );
+  const { primary } = await cluster.change('switchover with backups', {
+    ...INPUTS,
+    primary: 'node-2',
+  });
   expect(primary.after).toBe('node-2');
   await s3.setFaults({});
 
@@ -246,7 +242,7 @@ test('without its archive the database goes on; the gap is reported, and a full 
   const comment = cluster.world.github.listComments(number)[0]?.body ?? '';
   expect(comment).toMatch(/dropped/);
 
-  const { result, restarted } = await cluster.change('the gap ends', INPUTS, { again: false });
+  const { result, restarted } = await cluster.change('the gap ends', INPUTS);
   expect(restarted).not.toContain('node-1');
   const conf = await cluster.run('node-1', 'cat', CONFIGURATION);
   expect(conf).toMatch(/^repo1-retention-full=(?!1$)/m);

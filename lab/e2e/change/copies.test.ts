@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JobOptions, JobResult } from '../../runner/job.ts';
+import { nightlyTest } from '../nightly.ts';
 import { deploy, readProof, requireSuccess } from '../stage.ts';
 import { CONTAINER, type Inputs, LiveCluster, ROOT } from './cluster.ts';
 
@@ -113,7 +114,7 @@ describe('a copy that is interrupted', () => {
     expect(copies).toBe(1);
   });
 
-  test('goes on when the job is cancelled, and the next run finishes it', async () => {
+  nightlyTest('goes on when the job is cancelled, and the next run finishes it', async () => {
     const copies = await copyUnderLoad('cancelled job', async () => {
       const controller = new AbortController();
       const result = await interrupt(() => controller.abort(), { signal: controller.signal });
@@ -133,7 +134,7 @@ describe('a copy that is interrupted', () => {
     expect(copies).toBe(1);
   });
 
-  test('is made again when the node reboots', async () => {
+  nightlyTest('is made again when the node reboots', async () => {
     const copies = await copyUnderLoad('reboot', async () => {
       const reboot = () => cluster.world.aws.reboot(cluster.instance(REPLICA).id);
       // Slower than the shutdown of a busy machine.
@@ -143,28 +144,31 @@ describe('a copy that is interrupted', () => {
     expect(copies).toBe(2);
   });
 
-  test('stops itself when its disk is full, and is made again once there is room', async () => {
-    const filler = `${ROOT}/filler`;
-    const copies = await copyUnderLoad('full disk', async () => {
-      const result = await interrupt(async () => {
-        // In one command: the copy goes on meanwhile. It stops below 64 MiB (choose_reserve in worker.py).
-        await cluster.run(
-          REPLICA,
-          'sh',
-          '-c',
-          `fallocate -l $(($(df --output=avail -B1 ${ROOT} | tail -1) - 32 * 1024 * 1024)) ${filler}`,
-        );
+  nightlyTest(
+    'stops itself when its disk is full, and is made again once there is room',
+    async () => {
+      const filler = `${ROOT}/filler`;
+      const copies = await copyUnderLoad('full disk', async () => {
+        const result = await interrupt(async () => {
+          // In one command: the copy goes on meanwhile. It stops below 64 MiB (choose_reserve in worker.py).
+          await cluster.run(
+            REPLICA,
+            'sh',
+            '-c',
+            `fallocate -l $(($(df --output=avail -B1 ${ROOT} | tail -1) - 32 * 1024 * 1024)) ${filler}`,
+          );
+        });
+        expect(result.conclusion).toBe('failure');
+        const errors = result.annotations.map(({ message }) => message).join('\n');
+        expect(errors).toMatch(/node-2 cannot copy node-1 .* had \d+ MiB left after \d+ MiB/);
+        // What it wrote is deleted.
+        expect(await cluster.run(REPLICA, 'ls', ROOT)).not.toMatch(/data\.partial/);
+        await cluster.run(REPLICA, 'rm', filler);
+        await converge();
       });
-      expect(result.conclusion).toBe('failure');
-      const errors = result.annotations.map(({ message }) => message).join('\n');
-      expect(errors).toMatch(/node-2 cannot copy node-1 .* had \d+ MiB left after \d+ MiB/);
-      // What it wrote is deleted.
-      expect(await cluster.run(REPLICA, 'ls', ROOT)).not.toMatch(/data\.partial/);
-      await cluster.run(REPLICA, 'rm', filler);
-      await converge();
-    });
-    expect(copies).toBe(2);
-  });
+      expect(copies).toBe(2);
+    },
+  );
 });
 
 test('a run that may not wait longer ends without a failure, and the next one finishes the copy', async () => {

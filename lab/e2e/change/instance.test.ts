@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runDocker } from '../../images/docker.ts';
 import { PAUSE_LIMIT_MS } from '../../load.ts';
 import { LANE } from '../lane.ts';
+import { nightlyTest } from '../nightly.ts';
 import { deploy, openPullRequest, requireSuccess } from '../stage.ts';
 import { LiveCluster } from './cluster.ts';
 
@@ -40,10 +41,11 @@ const listTypes = () => Object.values(cluster.world.aws.tables.instances).map(({
 test('a new instance type is applied node by node, replicas first, the primary last', async () => {
   const machines = NODES.map((node) => cluster.instance(node).id);
   const since = Date.now();
-  const { primary, report, result } = await cluster.change('t3.small → t3.medium', {
-    ...INPUTS,
-    'instance-type': 't3.medium',
-  });
+  const { primary, report, result } = await cluster.change(
+    't3.small → t3.medium',
+    { ...INPUTS, 'instance-type': 't3.medium' },
+    { again: true },
+  );
   const events = await listMachineEvents(since);
   // Each is stopped and started once; a stop is followed by the start of the same machine.
   expect(events).toHaveLength(6);
@@ -91,9 +93,7 @@ test('a type without capacity in EC2 stops one replica; pull requests and merges
   await cluster.world.aws.edit((all) => {
     all.shortages = [];
   });
-  const { result, report } = await cluster.change('t3.large, once there is capacity', large, {
-    again: false,
-  });
+  const { result, report } = await cluster.change('t3.large, once there is capacity', large, {});
   expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
   expect(Object.values(tables.instances).map(({ type, state }) => `${type} ${state}`)).toEqual(
     NODES.map(() => 't3.large running'),
@@ -105,7 +105,7 @@ test('a type without capacity in EC2 stops one replica; pull requests and merges
   ]);
 });
 
-test('the old instance type is restored, with a requested primary', async () => {
+nightlyTest('the old instance type is restored, with a requested primary', async () => {
   const { primary } = await cluster.change('t3.large → t3.small', {
     ...INPUTS,
     primary: 'node-1',

@@ -79,7 +79,7 @@ describe('a deploy is refused and changes nothing for', () => {
       `docker stop --time 60 ${CONTAINER}; rm -rf ${ROOT}/data; mv ${ROOT}/kept ${ROOT}/data; docker start ${CONTAINER}`,
     );
     await awaitReplica();
-    await cluster.change('the node is back', INPUTS, { again: false });
+    await cluster.change('the node is back', INPUTS);
   });
 
   test('two primaries', async () => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { query } from '../../client.ts';
 import type { JobResult } from '../../runner/job.ts';
+import { nightlyTest } from '../nightly.ts';
 import { deploy, readProof, requireSuccess } from '../stage.ts';
 import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
 
@@ -50,7 +51,7 @@ test('a replica whose data is damaged is cloned again', async () => {
   expect(result.log).toMatch(/node-3/);
 });
 
-test('an unfinished clone is repeated', async () => {
+nightlyTest('an unfinished clone is repeated', async () => {
   await repair('half a clone', async () => {
     await shell(
       'node-2',

@@ -30,7 +30,7 @@ const listSlots = async () =>
 
 describe('the number of replicas', () => {
   test('grows by one node, and no other node is restarted', async () => {
-    const { restarted, result } = await cluster.change('2 → 3 replicas', scale(3));
+    const { restarted, result } = await cluster.change('2 → 3 replicas', scale(3), { again: true });
     expect(restarted).toEqual(['node-4']);
     expect(cluster.readRoles(result)).toEqual({
       'node-1': 'primary',
@@ -44,7 +44,6 @@ describe('the number of replicas', () => {
     const { primary } = await cluster.change(
       'node-4 becomes primary',
       scale(3, { primary: 'node-4' }),
-      { again: false },
     );
     expect(primary.after).toBe('node-4');
 
@@ -155,7 +154,7 @@ describe('the way to SSH', () => {
     // The primary waits for its replica.
     expect((await cluster.readStarts())[primary]).toBe(starts[primary]);
 
-    const { result: next } = await cluster.change('after lost tunnels', inputs, { again: false });
+    const { result: next } = await cluster.change('after lost tunnels', inputs);
     expect(await cluster.askAll('SHOW max_connections')).toEqual({
       'node-1': '120',
       'node-2': '120',
@@ -170,7 +169,7 @@ describe('the way to SSH', () => {
       /planned · removes the Instance Connect Endpoint · changes who may connect/,
     );
     expect(comment).toContain('every node already runs as asked');
-    const change = await cluster.change('endpoint → direct', inputs, { again: false });
+    const change = await cluster.change('endpoint → direct', inputs);
     expect(change.restarted).toEqual([]);
     expect(change.primary.after).toBe(change.primary.before);
     expect(listEndpoints()).toEqual([]);

@@ -3,8 +3,8 @@ import { PAUSE_LIMIT_MS } from '../../load.ts';
 import { deploy } from '../stage.ts';
 import { LiveCluster, ROOT } from './cluster.ts';
 
-const INPUTS = { 'instance-type': 't3.small', 'replica-count': '2' };
-const NODES = ['node-1', 'node-2', 'node-3'];
+const INPUTS = { 'instance-type': 't3.small', 'replica-count': '1' };
+const NODES = ['node-1', 'node-2'];
 
 let cluster: LiveCluster;
 beforeAll(async () => {
@@ -20,6 +20,7 @@ describe('a change of settings', () => {
     const { restarted, report, primary } = await cluster.change(
       'reload',
       give('work_mem = 8MB', "log_min_duration_statement = '1min' # slow ones only"),
+      { again: true },
     );
     expect(restarted).toEqual([]);
     expect(report.lives).toEqual(
@@ -36,7 +37,7 @@ describe('a change of settings', () => {
       give('work_mem = 8MB', 'shared_buffers = 192MB'),
     );
     expect(restarted).toEqual(NODES);
-    expect(Object.values(report.lives)).toEqual([2, 2, 2]);
+    expect(Object.values(report.lives)).toEqual([2, 2]);
     expect(report.downTogether).toEqual([]);
     expect(primary.after).not.toBe(primary.before);
     expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
@@ -45,25 +46,16 @@ describe('a change of settings', () => {
     expect(await cluster.askAll('SHOW log_min_duration_statement')).toEqual(onAll('-1'));
   });
 
-  test('raises a setting that replicas need as high as their primary, and no replay pauses', async () => {
-    const { report } = await cluster.change(
-      'raise',
-      give('shared_buffers = 192MB', 'max_connections = 140', 'max_worker_processes = 12'),
-    );
-    expect(report.downTogether).toEqual([]);
-    expect(await cluster.askAll('SHOW max_connections')).toEqual(onAll('140'));
-    expect(await cluster.askAll('SHOW max_worker_processes')).toEqual(onAll('12'));
-    expect(await cluster.askAll('SHOW work_mem')).toEqual(onAll('4MB'));
-  });
-
+  // Both are settings that a replica needs at least as high as its primary.
   test('raises one setting and lowers another together, and no replay pauses', async () => {
     const { report } = await cluster.change(
       'raise one, lower another',
-      give('shared_buffers = 192MB', 'max_connections = 180', 'max_worker_processes = 9'),
+      give('shared_buffers = 192MB', 'max_connections = 180', 'max_worker_processes = 7'),
     );
     expect(report.downTogether).toEqual([]);
     expect(await cluster.askAll('SHOW max_connections')).toEqual(onAll('180'));
-    expect(await cluster.askAll('SHOW max_worker_processes')).toEqual(onAll('9'));
+    expect(await cluster.askAll('SHOW max_worker_processes')).toEqual(onAll('7'));
+    expect(await cluster.askAll('SHOW work_mem')).toEqual(onAll('4MB'));
   });
 
   test('resets a removed setting to its default, and no replay pauses', async () => {

@@ -9,6 +9,7 @@ import { openAccess } from '../../playbooks/access.ts';
 import { ROOT, startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { readAnsibleVersion } from '../../tools/ansible.ts';
 import { LANE } from '../lane.ts';
+import { nightlyTest } from '../nightly.ts';
 
 // Every step runs alone, and twice: the second time it finds nothing to do. The primary is a node from before Debian 13,
 // its replicas are new ones.
@@ -468,7 +469,7 @@ describe('a long copy', () => {
     );
   });
 
-  test('outlives its connection, and the next call finishes it', async () => {
+  nightlyTest('outlives its connection, and the next call finishes it', async () => {
     await lose();
     const cancel = new AbortController();
     const cut = testbed.run([slow()], { signal: cancel.signal });
@@ -615,57 +616,60 @@ test('data of a node that was replaced comes back as a replica’s, before Docke
   await testbed.prove('node-1');
 });
 
-test('a long copy is watched over one connection, survives its loss and is collected', async () => {
-  await testbed.hosts.run('node-3', `docker rm --force postgres-orders; rm -r ${ROOT}/data`);
-  const log: string[] = [];
-  const { access, close } = await openAccess(testbed, (line) => log.push(line));
-  const nodes = new Nodes(access);
-  const { desired, hosts } = testbed;
-  const seen: NodeWork[] = [];
-  const logins = "journalctl --no-pager | grep -c 'Accepted publickey'";
-  const counts: string[] = [];
-  let cut: Promise<unknown> | null = null;
-  try {
-    const { failures } = await nodes.observe(hosts.nodes, { desired, waitSeconds: 60 });
-    expect(failures).toEqual([]);
-    counts.push(await hosts.run('node-3', logins));
-    // Slow enough for more than one call: what is limited is compressed first.
-    const limit = { source: 'node-1', maxRate: 100 };
-    const clone = { kind: 'clone', nodes: ['node-3'], ...testbed.configure('node-1'), ...limit };
-    const done = await performSteps(
-      nodes,
-      {
-        ...{ primary: 'node-1', steps: [clone as StepOf<'clone'>], proofToken: 'watched' },
-        ...{ image: null, collationLabel: { input: '', label: null, labels: null } },
-      },
-      {
-        ...{ target: desired, deadline: Number.POSITIVE_INFINITY, log: access.log },
-        onNotes: () => {},
-        onWork: (work) => {
-          seen.push(...work);
-          if (work.length === 0 || cut !== null) return;
-          // The first report of progress was read by then.
-          cut = hosts
-            .run('node-3', `${logins}; pkill -KILL -f '^sshd.*: admin' || true`)
-            .then((text) => counts.push(text));
+nightlyTest(
+  'a long copy is watched over one connection, survives its loss and is collected',
+  async () => {
+    await testbed.hosts.run('node-3', `docker rm --force postgres-orders; rm -r ${ROOT}/data`);
+    const log: string[] = [];
+    const { access, close } = await openAccess(testbed, (line) => log.push(line));
+    const nodes = new Nodes(access);
+    const { desired, hosts } = testbed;
+    const seen: NodeWork[] = [];
+    const logins = "journalctl --no-pager | grep -c 'Accepted publickey'";
+    const counts: string[] = [];
+    let cut: Promise<unknown> | null = null;
+    try {
+      const { failures } = await nodes.observe(hosts.nodes, { desired, waitSeconds: 60 });
+      expect(failures).toEqual([]);
+      counts.push(await hosts.run('node-3', logins));
+      // Slow enough for more than one call: what is limited is compressed first.
+      const limit = { source: 'node-1', maxRate: 100 };
+      const clone = { kind: 'clone', nodes: ['node-3'], ...testbed.configure('node-1'), ...limit };
+      const done = await performSteps(
+        nodes,
+        {
+          ...{ primary: 'node-1', steps: [clone as StepOf<'clone'>], proofToken: 'watched' },
+          ...{ image: null, collationLabel: { input: '', label: null, labels: null } },
         },
-      },
-    );
-    await cut;
-    expect(counts[1]?.trim()).toBe(counts[0]?.trim());
-    // The connection was there, and was made again after its loss.
-    expect(Number(counts[0])).toBeGreaterThan(0);
-    expect(Number(await hosts.run('node-3', logins))).toBeGreaterThan(Number(counts[0]));
-    expect(seen.some(({ node, kind }) => node === 'node-3' && kind === 'copy')).toBe(true);
-    expect(log.join('\n')).toMatch(/The connection was lost|goes on/);
-    expect(done.work).toEqual([]);
-    expect(done.proof.map(({ name, state }) => `${name} ${state}`)).toEqual([
-      'node-1 running',
-      'node-2 streaming',
-      'node-3 streaming',
-    ]);
-  } finally {
-    await nodes.close();
-    await close();
-  }
-});
+        {
+          ...{ target: desired, deadline: Number.POSITIVE_INFINITY, log: access.log },
+          onNotes: () => {},
+          onWork: (work) => {
+            seen.push(...work);
+            if (work.length === 0 || cut !== null) return;
+            // The first report of progress was read by then.
+            cut = hosts
+              .run('node-3', `${logins}; pkill -KILL -f '^sshd.*: admin' || true`)
+              .then((text) => counts.push(text));
+          },
+        },
+      );
+      await cut;
+      expect(counts[1]?.trim()).toBe(counts[0]?.trim());
+      // The connection was there, and was made again after its loss.
+      expect(Number(counts[0])).toBeGreaterThan(0);
+      expect(Number(await hosts.run('node-3', logins))).toBeGreaterThan(Number(counts[0]));
+      expect(seen.some(({ node, kind }) => node === 'node-3' && kind === 'copy')).toBe(true);
+      expect(log.join('\n')).toMatch(/The connection was lost|goes on/);
+      expect(done.work).toEqual([]);
+      expect(done.proof.map(({ name, state }) => `${name} ${state}`)).toEqual([
+        'node-1 running',
+        'node-2 streaming',
+        'node-3 streaming',
+      ]);
+    } finally {
+      await nodes.close();
+      await close();
+    }
+  },
+);

@@ -4,6 +4,7 @@ import type { StepOf } from '../../../src/cluster/rollout/step.ts';
 import { type Load, PAUSE_LIMIT_MS, startLoad } from '../../load.ts';
 import { ROOT, startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { LANE } from '../lane.ts';
+import { nightlyTest } from '../nightly.ts';
 
 /** Marks data that may contain rows of its own: layout.py. */
 const FORMER_PRIMARY = 'postgres-cluster.former-primary';
@@ -99,7 +100,7 @@ test('a switchover goes to another node and back', async () => {
 const questions = `INPUT -s ${LANE.prefix}.1.2 -p tcp --dport 5432 --syn`;
 
 describe('a switchover is refused and stops nothing', () => {
-  test('while a transaction is open for long', async () => {
+  nightlyTest('while a transaction is open for long', async () => {
     const report = testbed
       .query('node-1', `SET application_name = 'report'; BEGIN; SELECT pg_sleep(600)`)
       .catch(() => 'ended');

@@ -1,7 +1,8 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect } from 'vitest';
 import { PAUSE_LIMIT_MS, startLoad } from '../../load.ts';
 import { startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { LANE } from '../lane.ts';
+import { nightlyTest } from '../nightly.ts';
 
 // The oldest and the newest PostgreSQL: different control files, and an image with another C library.
 
@@ -32,7 +33,7 @@ afterEach(async () => {
   testbed = undefined;
 });
 
-test.each(['14-alpine', '18'] as const)(
+nightlyTest.each(['14-alpine', '18'] as const)(
   'PostgreSQL %s passes the check and switches over',
   async (tag) => {
     const cluster = await startTestbed({
