@@ -31,7 +31,13 @@ import { configureNodes } from './configure-nodes.ts';
 import { describeError } from './describe-error.ts';
 import type { Job } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
-import { buildPermissions, nameAllowers, refuseLoss, refuseUnseenRole } from './losses.ts';
+import {
+  addLosses,
+  buildPermissions,
+  nameAllowersIn,
+  refuseLoss,
+  refuseUnseenRole,
+} from './losses.ts';
 import { planCluster } from './plan-cluster.ts';
 import { saveEnd, saveProgress } from './post-state.ts';
 import { type Preview, previewRollout } from './preview.ts';
@@ -76,9 +82,10 @@ export async function deploy(
   };
   const showWork = createWorkPublisher(show);
   const finish = async (progress: DeployState) => {
-    const final = { ...report, progress, run: { ...report.run, time: new Date() } };
+    const ended = { ...report, progress, run: { ...report.run, time: new Date() } };
     // If the job is killed while it reports, the deploy has ended like this all the same.
-    saveProgress(final);
+    saveProgress(ended);
+    const final = await nameAllowersIn(ended, context.pullRequest.findLabelers);
     await announcement.summarize(final, renderDeploySummary);
     const recorded = deployCheck.end(concludeDeploy(progress), {
       report: final,
@@ -131,14 +138,9 @@ export async function deploy(
       }
       ground = { ...ground, partly: report.reviewed?.partly ?? false };
       const { slotLoss, backupLoss } = preview;
-      const losses = { slotLoss, backupLoss, permissions };
-      const [volumes, named] = await Promise.all([
-        checkVolumes(job, plan),
-        nameAllowers({ ...losses, plan: plan.summary }, context.pullRequest.findLabelers),
-      ]);
+      const volumes = await checkVolumes(job, plan);
       refuseBeforeApply({ plan, preview, ground, slotPermission, destroyPermission, volumes });
-      if (isAllowed(destroyPermission) || isAllowed(slotPermission))
-        report = { ...report, losses: { ...losses, permissions: named } };
+      report = { ...report, losses: { slotLoss, backupLoss, permissions } };
     }
     if (isReviewable)
       await deployCheck.begin(commit, { digest, required: onPlanChange === 'fail' });
@@ -187,6 +189,10 @@ export async function deploy(
       },
       onSteps: (steps) => {
         report = { ...report, steps };
+      },
+      onLosses: (found) => {
+        const { losses = { slotLoss: null, backupLoss: null, permissions } } = report;
+        report = { ...report, losses: addLosses(losses, found) };
       },
       onNotes: (notes) => {
         report = { ...report, notes };

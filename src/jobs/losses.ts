@@ -1,6 +1,8 @@
+import type { DatabaseLosses } from '../cluster/rollout/rollout.ts';
 import type { Labelers } from '../github/labelers.ts';
 import type { Inputs } from '../inputs/inputs.ts';
 import { explainPermission, isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
+import type { DeployReport } from '../report/deploy-report.ts';
 import { type LossReport, listLosses, type Permissions } from '../report/losses.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 
@@ -28,6 +30,21 @@ export function buildPermissions(
   };
 }
 
+/**
+ * Returns the losses with what was found since. A rollout that goes on finds no loss that it has made, so what is known
+ * stays.
+ */
+export function addLosses(
+  known: Omit<LossReport, 'plan'>,
+  { slotLoss, backupLoss }: DatabaseLosses,
+): Omit<LossReport, 'plan'> {
+  return {
+    ...known,
+    slotLoss: known.slotLoss ?? slotLoss,
+    backupLoss: known.backupLoss ?? backupLoss,
+  };
+}
+
 /** Returns the permissions with who put the labels on. Asks GitHub only if a label allows a loss. */
 export async function nameAllowers(
   report: LossReport,
@@ -42,6 +59,17 @@ export async function nameAllowers(
     by: labelers.get((permission.label ?? '').toLowerCase()) ?? null,
   });
   return { destroy: name(destroy), slotLoss: name(slotLoss) };
+}
+
+/** Returns the report of a deploy with who allowed its losses, if it has any. */
+export async function nameAllowersIn<Report extends Pick<DeployReport, 'plan' | 'losses'>>(
+  report: Report,
+  findLabelers: () => Promise<Labelers>,
+): Promise<Report> {
+  const { plan, losses } = report;
+  if (plan === null || losses === undefined) return report;
+  const permissions = await nameAllowers({ ...losses, plan }, findLabelers);
+  return { ...report, losses: { ...losses, permissions } };
 }
 
 /**

@@ -3,8 +3,7 @@ import { warnCollations } from '../cluster/collation.ts';
 import { buildDesired, type DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import { isRunningPrimary } from '../cluster/replication.ts';
-import { explainBackupLoss } from '../cluster/rollout/backup-loss.ts';
-import { explainSlotLoss, findSlotFates } from '../cluster/rollout/logical-slots.ts';
+import { findSlotFates } from '../cluster/rollout/logical-slots.ts';
 import { listPlannedChanges, type UnobservedPlan } from '../cluster/rollout/planned-changes.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { buildTopologyChange } from '../cluster/rollout/topology.ts';
@@ -133,12 +132,10 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     const reachable = { ...desired, unreachable: away };
     const allowed = { ...reachable, allowsSlotLoss: true, allowsBackupLoss: true };
     const database = rollout(observed, allowed);
-    const { steps } = database.kind === 'steps' ? database : { steps: [] };
-    const slotLoss = explainSlotLoss(observed, { steps, desired: reachable });
-    const backupLoss = explainBackupLoss(observed, { steps, desired: reachable });
     return {
       ...withoutObservation(database),
-      ...{ slotLoss, backupLoss, observed, desired: reachable, look },
+      ...(database.kind === 'steps' ? database.losses : {}),
+      ...{ observed, desired: reachable, look },
     };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

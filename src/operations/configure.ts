@@ -7,7 +7,7 @@ import type { NodeObservation } from '../cluster/observation.ts';
 import type { NodeWork } from '../cluster/progress.ts';
 import { findProofProblems, type NodeProof } from '../cluster/proof.ts';
 import type { Deferral } from '../cluster/rollout/deferral.ts';
-import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
+import { type DatabaseLosses, type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { isTerraformStep, type Step, withoutReasons } from '../cluster/rollout/step.ts';
 import { UserError } from '../messages/errors.ts';
 import { FailedStepsError } from '../messages/failed-steps-error.ts';
@@ -62,6 +62,8 @@ export interface ConfigureListeners {
   /** Gets the nodes each time that they are observed. */
   readonly onObserved?: (observed: readonly NodeObservation[]) => void;
   readonly onProof?: (proof: readonly NodeProof[]) => void;
+  /** Gets what the steps ahead lose with permission. */
+  readonly onLosses?: (losses: DatabaseLosses) => void;
   /** Gets what waits for unreachable nodes, before the steps are done. */
   readonly onLeftOut?: (deferral: Deferral) => void;
   /** Gets what the nodes do, every few seconds while it takes long, and nothing once it has ended. */
@@ -217,6 +219,7 @@ async function converge(
     }
     if (decision.kind !== 'steps') throw new UserError(decision.refusals);
     if (decision.deferral) onLeftOut?.(decision.deferral);
+    if (decision.losses) options.onLosses?.(decision.losses);
     onSteps?.([...steps, ...decision.steps]);
     const [first] = decision.steps;
     if (first) refuseRepetition(steps, first);

@@ -131,8 +131,11 @@ describe('a switchover that would lose slots is refused', () => {
   });
 
   test('unless their loss is allowed', () => {
-    const steps = listRolloutSteps(observe(slots), { ...moved, allowsSlotLoss: true });
-    expect(steps).toContain('switchover node-1 node-2');
+    const allowed = { ...moved, allowsSlotLoss: true };
+    expect(listRolloutSteps(observe(slots), allowed)).toContain('switchover node-1 node-2');
+    expect(rollout(observe(slots), allowed)).toMatchObject({
+      losses: { slotLoss: expect.stringMatching(/slot cdc would be lost/), backupLoss: null },
+    });
   });
 
   test('also where the primary is removed', () => {

@@ -12,6 +12,14 @@ import { refuseUnfitCopies } from './refuse-copies.ts';
 import { explainNodes, type Step } from './step.ts';
 import { verify } from './verify.ts';
 
+/** What steps lose, as sentences; null where they lose nothing. */
+export interface DatabaseLosses {
+  /** Which logical slots a switchover loses, and how to keep them. */
+  readonly slotLoss: string | null;
+  /** What is deleted or ends of the backups. */
+  readonly backupLoss: string | null;
+}
+
 /** What to do, or why nothing is done. */
 export type Rollout =
   | {
@@ -29,6 +37,8 @@ export type Rollout =
       readonly observeAgain: boolean;
       /** What waits for unreachable nodes; undefined where every node can be reached. */
       readonly deferral?: Deferral;
+      /** What the steps lose with permission; undefined where they lose nothing. */
+      readonly losses?: DatabaseLosses;
     };
 
 /**
@@ -74,17 +84,21 @@ export function rollout(
     const refusals = unfit.map(({ reason }) => reason);
     return { kind: 'refused', refusals, unfit: unfit.map(({ node }) => node) };
   }
-  const losses = [
-    ...refuseLoss(desired.allowsSlotLoss ? null : explainSlotLoss(observed, { ...plan, desired }), {
+  const slotLoss = explainSlotLoss(observed, { ...plan, desired });
+  const backupLoss = explainBackupLoss(observed, { ...plan, desired });
+  const refused = [
+    ...refuseLoss(desired.allowsSlotLoss ? null : slotLoss, {
       what: 'To let them go',
       input: 'allow-slot-loss-label',
     }),
-    ...refuseLoss(
-      desired.allowsBackupLoss ? null : explainBackupLoss(observed, { ...plan, desired }),
-      { what: 'To allow it', input: 'allow-destroy-label' },
-    ),
+    ...refuseLoss(desired.allowsBackupLoss ? null : backupLoss, {
+      what: 'To allow it',
+      input: 'allow-destroy-label',
+    }),
   ];
-  return losses.length === 0 ? plan : { kind: 'refused', refusals: losses };
+  if (refused.length > 0) return { kind: 'refused', refusals: refused };
+  if (slotLoss === null && backupLoss === null) return plan;
+  return { ...plan, losses: { slotLoss, backupLoss } };
 }
 
 /** Returns a loss with the way to allow it; [] without one. */

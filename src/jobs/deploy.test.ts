@@ -5,10 +5,14 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Nodes } from '../ansible/nodes.ts';
 import type { AnsibleResult } from '../ansible/result.ts';
 import type { DesiredCluster } from '../cluster/desired.ts';
+import type { NodeObservation } from '../cluster/observation.ts';
 import type { Step } from '../cluster/rollout/step.ts';
+import type { ClusterSpec } from '../cluster/spec.ts';
 import { createDesired, createHealthy, createNode } from '../cluster/testing/fixtures.ts';
+import type { DeployReport } from '../report/deploy-report.ts';
 import { createPlan } from '../report/fixtures/plan.ts';
 import { createPlanReport } from '../report/fixtures/report.ts';
+import { listLosses } from '../report/losses.ts';
 import { deploy } from './deploy.ts';
 import { planCluster } from './plan-cluster.ts';
 import { saveWorkspaces } from './post-state.ts';
@@ -16,7 +20,7 @@ import type { RunContext } from './run-context.ts';
 import { StagedApply } from './staged-apply.ts';
 import { createJob } from './testing/job.ts';
 
-// How often a deploy looks at the nodes. Terraform, GitHub and the nodes are replaced.
+// How often a deploy looks at the nodes, and what it says of what it loses. Terraform, GitHub and the nodes are replaced.
 
 vi.mock('@actions/core');
 vi.mock('../ansible/nodes.ts');
@@ -39,23 +43,32 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const openJob = () =>
+const openJob = (spec: Partial<ClusterSpec>) =>
   createJob({
     folder,
     inputs: {
       secrets: { sshPrivateKey: 'a key' },
+      allowSlotLossLabel: LABEL,
       spec: {
         ...{ name: RUNNING.name, clientCidrs: RUNNING.clientCidrs },
         settings: { ...RUNNING.settings, work_mem: '8MB' },
+        ...spec,
       },
     },
   });
 
+const COMMIT = 'c'.repeat(40);
+const LABEL = 'allow-slot-loss';
+
+const summarize = vi.fn();
 const CONTEXT = {
-  commit: 'c'.repeat(40),
+  commit: COMMIT,
   warnings: [],
-  pullRequest: { read: async () => null },
-  announcement: { undelivered: null, show() {}, async summarize() {}, async publish() {} },
+  pullRequest: {
+    read: async () => ({ labels: [LABEL], mergeCommitSha: COMMIT }),
+    findLabelers: async () => new Map([[LABEL, 'alice']]),
+  },
+  announcement: { undelivered: null, show() {}, summarize, async publish() {} },
   deployCheck: { async begin() {}, resume() {}, async end() {} },
   reviewStore: { find: async () => null, buildRecord: () => ({ digest: 'd' }) },
 } as unknown as RunContext;
@@ -65,11 +78,15 @@ async function run({
   hasTouched = false,
   hasChanges = true,
   nodes = EXISTING,
+  observed = createHealthy(RUNNING),
+  spec = {},
 }: {
   hasTouched?: boolean;
   /** Whether Terraform has anything to apply; a setting changes its outputs. */
   hasChanges?: boolean;
   nodes?: DesiredCluster['nodes'];
+  observed?: readonly NodeObservation[];
+  spec?: Partial<ClusterSpec>;
 } = {}) {
   const { plan: summary } = createPlanReport(createPlan([]));
   vi.mocked(planCluster).mockResolvedValue({
@@ -96,7 +113,7 @@ async function run({
   const [observe, perform] = [vi.fn(), vi.fn()];
   observe.mockResolvedValue({
     ...{ unreachable: [], broken: [], locked: [], failures: [] },
-    observed: createHealthy(RUNNING),
+    observed,
   });
   const proof = EXISTING.map(({ name }) => ({
     name,
@@ -117,7 +134,7 @@ async function run({
       async close() {}
     } as never,
   );
-  await deploy(openJob(), CONTEXT, { branch: 'main', pushedAt: null });
+  await deploy(openJob(spec), CONTEXT, { branch: 'main', pushedAt: null });
   const steps = perform.mock.calls.flatMap(([work]) =>
     (work as { steps: Step[] }).steps.map(({ kind }) => kind),
   );
@@ -140,3 +157,39 @@ test('a deploy after which a node has another address looks again', async () => 
   const moved = { ...createNode(1), publicAddress: '203.0.113.99' };
   expect(await run({ nodes: [moved, ...EXISTING.slice(1)] })).toMatchObject({ looks: 2 });
 });
+
+const LOGICAL = { ...RUNNING.settings, wal_level: 'logical' };
+
+/** The nodes, the primary with a logical slot that no replica copies. */
+const withSlot = (): NodeObservation[] =>
+  createHealthy(createDesired({ settings: LOGICAL })).map((node, index) => ({
+    ...node,
+    postgres: node.postgres && {
+      ...node.postgres,
+      logicalSlots:
+        index > 0
+          ? []
+          : [
+              {
+                ...{ name: 'cdc', database: 'shop', plugin: 'pgoutput', active: true },
+                ...{ failover: false, synced: false, invalid: false, leftover: false },
+              },
+            ],
+    },
+  }));
+
+// Without anything to apply, as in a rerun after the apply, only what configures the nodes knows of the loss.
+test.each([true, false])(
+  'a deploy that loses a slot says so, and who allowed it (anything to apply: %s)',
+  async (hasChanges) => {
+    const spec = { primary: 'node-2', settings: LOGICAL };
+    const { steps } = await run({ hasChanges, observed: withSlot(), spec });
+    expect(steps).toContain('switchover');
+    const [{ plan, losses }] = summarize.mock.calls.at(-1) as [DeployReport];
+    expect(plan && losses && listLosses({ ...losses, plan }).allowed).toEqual([
+      expect.stringMatching(
+        /^\*\*Allowed\*\* by `alice` with the label `allow-slot-loss`: node-1: logical slot cdc/,
+      ),
+    ]);
+  },
+);
