@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Aws, startAws } from '../aws/main.ts';
 import type { WorkflowEvent } from '../github/event.ts';
+import { chooseRows } from '../nightly.ts';
 import type { JobOptions, JobResult } from '../runner/job.ts';
 import { reachAws } from '../tools/wrap-program.ts';
 import { type Bench, listErrors, openBench } from './bench.ts';
@@ -86,7 +87,7 @@ const listRecords = (sha: string) =>
   bench.github.listCheckRuns(sha).filter(({ name }) => name === PLAN);
 
 describe('a review of a pull request', () => {
-  test.each(['merge', 'squash', 'rebase'] as const)(
+  test.each(chooseRows(['squash'], ['merge', 'rebase']))(
     'counts for its merge by %s',
     async (method) => {
       const { event, number } = open();

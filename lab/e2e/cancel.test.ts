@@ -2,15 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { chooseRows } from '../nightly.ts';
 import { wrapProgram } from '../tools/wrap-program.ts';
 import type { World } from '../world.ts';
-import { chooseRows } from './nightly.ts';
 import { closeStage, deploy, openStage, readProof, requireSuccess } from './stage.ts';
 
 /** Private nodes: the endpoint alone leads to them, and a NAT gateway alone to packages and images. */
 const INPUTS = {
   'instance-type': 't2.small',
-  'replica-count': '2',
+  'replica-count': '1',
   'internet-via': 'nat-gateway',
 };
 
@@ -59,10 +59,6 @@ test.each(
 
 test('the next run converges', async () => {
   const { result } = await deploy(world, 'rerun', INPUTS);
-  expect(readProof(requireSuccess(result)).map(({ role }) => role)).toEqual([
-    'primary',
-    'replica',
-    'replica',
-  ]);
-  expect(world.aws.listInstances().map(({ publicIp }) => publicIp)).toEqual([null, null, null]);
+  expect(readProof(requireSuccess(result)).map(({ role }) => role)).toEqual(['primary', 'replica']);
+  expect(world.aws.listInstances().map(({ publicIp }) => publicIp)).toEqual([null, null]);
 });

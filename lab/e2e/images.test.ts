@@ -8,6 +8,7 @@ import { removeContainer, worldLabel } from '../images/container.ts';
 import { runAsRoot, runCommand, runDocker } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
 import { tagImage } from '../images/recipe.ts';
+import { chooseRows } from '../nightly.ts';
 import {
   type PostgresTag,
   postgresTags,
@@ -16,7 +17,6 @@ import {
   stopRegistry,
 } from '../registry/registry.ts';
 import { type State, startState, stopState } from '../state/state.ts';
-import { chooseRows } from './nightly.ts';
 
 // The stricter of the two hosts. With Debian 13's systemd (257) a mount stays even if it is bound to a link that does not
 // exist; the tests of aws/ reboot that host.

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Step } from '../../src/cluster/rollout/step.ts';
 import { mergeSettings, type Settings } from '../../src/cluster/settings/settings.ts';
+import { chooseRows, nightlyTest } from '../nightly.ts';
 import { configure, type DriveOptions, type PlaybookRun, runPlaybook } from '../playbooks/drive.ts';
 import { DISK_GIB, type Hosts, startHosts } from '../playbooks/hosts.ts';
 import { startEcr } from '../registry/ecr.ts';
 import { startPrivateRegistry, stopPrivateRegistry } from '../registry/registry.ts';
 import { LANE } from './lane.ts';
-import { nightlyTest } from './nightly.ts';
 
 const root = '/var/lib/postgresql-cluster';
 const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
@@ -206,11 +206,15 @@ describe('a change of the cluster', () => {
     }
   });
 
-  test.each<['restart' | 'reload', string, Settings, string]>([
-    ['restart', 'that is nonsense', { max_connections: '1 hundred' }, 'does not accept'],
-    ['restart', 'that takes more memory than there is', { shared_buffers: '900GB' }, 'the old one'],
-    ['reload', 'that is nonsense', { work_mem: 'much' }, 'does not accept'],
-  ])(
+  test.each(
+    chooseRows<['restart' | 'reload', string, Settings, string]>(
+      [
+        ['restart', 'that takes too much memory', { shared_buffers: '900GB' }, 'the old one'],
+        ['reload', 'that is nonsense', { work_mem: 'much' }, 'does not accept'],
+      ],
+      [['restart', 'that is nonsense', { max_connections: '1 hundred' }, 'does not accept']],
+    ),
+  )(
     'by a %s %s is refused before the run, and also on the node',
     async (kind, _, wrong, message) => {
       const options = buildOptions();

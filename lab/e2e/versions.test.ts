@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect } from 'vitest';
 import { query } from '../client.ts';
+import { nightlyTest } from '../nightly.ts';
 import type { World } from '../world.ts';
-import { nightlyTest } from './nightly.ts';
 import {
   closeStage,
   deploy,

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { nightlyTest } from '../nightly.ts';
 
 const SCRIPT = join(import.meta.dirname, '../../setup/github.sh');
 const PLAN = 'arn:aws:iam::123456789012:role/postgres-cluster-plan';
@@ -159,37 +160,41 @@ test('--dry-run says what a run does, and does nothing', () => {
   expect(list(planned.stdout, 'would: ')).toEqual(list(run().stdout, 'did:   '));
 });
 
-test('a run that fails at any call leaves no key behind, and the next one goes on', () => {
-  let allowed = 1;
-  for (let runs = 1; runs < 40; runs++) {
-    // One change more than before, then a failure; two for a secret that two environments share.
-    const before = read().calls;
-    const { status, stderr } = run([], { STUB_FAIL: String(before.length + allowed + 1) });
-    allowed = read().calls.at(-1)?.what === before.at(-1)?.what ? 2 : 1;
-    expect(readdirSync(temporary())).toEqual([]);
-    if (status === 0) break;
-    expect(stderr).toMatch(
-      /^failed: .*\ngh: Server Error.*\n.*Run this again: what is done is kept\.\n$/,
-    );
-  }
-  const { calls, environments, labels, rulesets } = read();
-  const { plan, production } = environments;
-  // Only a secret that two environments share is made anew if the run failed between them.
-  const repeated = calls
-    .map(({ what }) => what)
-    .filter((what, index, all) => all.indexOf(what) < index);
-  expect(repeated.filter((what) => !/^secret plan|^POST \/labels$|variables$/.test(what))).toEqual(
-    [],
-  );
-  expect(production?.secrets).toEqual({
-    ...plan?.secrets,
-    POSTGRES_PASSWORD: expect.any(String),
-    REPLICATION_PASSWORD: expect.any(String),
-  });
-  expect(plan?.policies).toEqual([{ name: 'main', type: 'branch' }]);
-  expect(Object.keys(labels)).toHaveLength(4);
-  expect(rulesets).toHaveLength(1);
-}, 300_000);
+nightlyTest(
+  'a run that fails at any call leaves no key behind, and the next one goes on',
+  () => {
+    let allowed = 1;
+    for (let runs = 1; runs < 40; runs++) {
+      // One change more than before, then a failure; two for a secret that two environments share.
+      const before = read().calls;
+      const { status, stderr } = run([], { STUB_FAIL: String(before.length + allowed + 1) });
+      allowed = read().calls.at(-1)?.what === before.at(-1)?.what ? 2 : 1;
+      expect(readdirSync(temporary())).toEqual([]);
+      if (status === 0) break;
+      expect(stderr).toMatch(
+        /^failed: .*\ngh: Server Error.*\n.*Run this again: what is done is kept\.\n$/,
+      );
+    }
+    const { calls, environments, labels, rulesets } = read();
+    const { plan, production } = environments;
+    // Only a secret that two environments share is made anew if the run failed between them.
+    const repeated = calls
+      .map(({ what }) => what)
+      .filter((what, index, all) => all.indexOf(what) < index);
+    expect(
+      repeated.filter((what) => !/^secret plan|^POST \/labels$|variables$/.test(what)),
+    ).toEqual([]);
+    expect(production?.secrets).toEqual({
+      ...plan?.secrets,
+      POSTGRES_PASSWORD: expect.any(String),
+      REPLICATION_PASSWORD: expect.any(String),
+    });
+    expect(plan?.policies).toEqual([{ name: 'main', type: 'branch' }]);
+    expect(Object.keys(labels)).toHaveLength(4);
+    expect(rulesets).toHaveLength(1);
+  },
+  300_000,
+);
 
 test('a password that could not be made is not set', () => {
   const openssl = join(folder, 'bin', 'openssl');

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nightlyTest } from '../../nightly.ts';
 import type { JobOptions, JobResult } from '../../runner/job.ts';
-import { nightlyTest } from '../nightly.ts';
 import { deploy, readProof, requireSuccess } from '../stage.ts';
 import { CONTAINER, type Inputs, LiveCluster, ROOT } from './cluster.ts';
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { query } from '../../client.ts';
+import { nightlyTest } from '../../nightly.ts';
 import type { JobResult } from '../../runner/job.ts';
-import { nightlyTest } from '../nightly.ts';
 import { deploy, readProof, requireSuccess } from '../stage.ts';
 import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
 
@@ -40,7 +40,7 @@ test('a container that was removed by hand is created again', async () => {
   expect(result.log).toMatch(/node-2/);
 });
 
-test('a replica whose data is damaged is cloned again', async () => {
+nightlyTest('a replica whose data is damaged is cloned again', async () => {
   const result = await repair('damaged data', async () => {
     await shell(
       'node-3',
@@ -61,7 +61,7 @@ nightlyTest('an unfinished clone is repeated', async () => {
   expect(await shell('node-2', `ls ${ROOT}`)).not.toMatch(/data\.partial/);
 });
 
-test('a replica whose slot is lost is cloned again', async () => {
+nightlyTest('a replica whose slot is lost is cloned again', async () => {
   await repair('a lost slot', async () => {
     await cluster.run('node-3', 'docker', 'stop', '--time', '60', CONTAINER);
     const primary = cluster.server('node-1');

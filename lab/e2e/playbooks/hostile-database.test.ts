@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Step } from '../../../src/cluster/rollout/step.ts';
+import { nightlyTest } from '../../nightly.ts';
 import { ROOT, startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { LANE } from '../lane.ts';
 
@@ -157,7 +158,7 @@ describe('the database of the action', () => {
     await testbed.prove('node-1');
   });
 
-  test('is not used if someone else took its name', async () => {
+  nightlyTest('is not used if someone else took its name', async () => {
     await ask(
       'DROP DATABASE postgres_cluster WITH (FORCE); CREATE DATABASE postgres_cluster OWNER mallory',
       'postgres',

@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import type { DesiredCluster } from '../../../src/cluster/desired.ts';
 import { type Canary, QUIET_SETTINGS } from '../../../src/cluster/rehearsal.ts';
 import { createBackup, createSource } from '../../../src/cluster/testing/fixtures.ts';
+import { nightlyTest } from '../../nightly.ts';
 import { configure, type DriveOptions, runPlaybook } from '../../playbooks/drive.ts';
 import { DISK_GIB, type Hosts, startHosts } from '../../playbooks/hosts.ts';
 import { ROOT } from '../../playbooks/testbed.ts';
@@ -121,7 +122,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test('the proof of the cluster says what its rehearsal compares', async () => {
+nightlyTest('the proof of the cluster says what its rehearsal compares', async () => {
   const work = { primary: 'node-1', steps: [], canary: true };
   const { proof, output } = await runPlaybook(live, 'site.yml', work);
   const [line] = proof;
@@ -138,39 +139,42 @@ test('the proof of the cluster says what its rehearsal compares', async () => {
   expect(again.proof[0]?.canary).toBeNull();
 });
 
-test('the rehearsal restores up to the canary, verifies everything, and its proof says so', async () => {
-  const { steps, done } = await configure(rehearse());
-  expect(done.failures, done.output).toEqual([]);
-  expect(steps.map(({ kind }) => kind).at(-1)).toBe('verify');
-  const [line] = done.proof;
-  expect(line?.problem, done.output).toBeNull();
-  expect(line?.verification).toMatchObject({ backup: expect.stringMatching(/F$/), databases: 5 });
-  expect(line?.verification?.relations).toBeGreaterThan(400);
-  expect(line?.verification?.method).toBe('pg_amcheck');
-  expect(line?.verification?.bytes).toBeGreaterThan(20_000_000);
-  expect(line?.verification?.lastCommit).toBeLessThanOrEqual(Date.parse(canary.written) / 1000);
-  expect(await query(2, 'SELECT count(*) FROM items', 'shop')).toBe('20000');
-  expect(await query(2, 'SELECT count(*) FROM marks', 'shop')).toBe('0');
-  const notes = done.notes.map(({ note }) => note).join('\n');
-  expect(notes).not.toMatch(/no transaction after|glibc/);
-  expect(notes).toMatch(/subscriptions disabled: "feed"/);
-  // Nor would it connect if somebody enabled it.
-  const workers =
-    "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'logical replication%'";
-  expect(await query(1, workers)).not.toBe('0');
-  expect(await query(2, workers)).toBe('0');
-  // The extension is not loaded.
-  expect(await query(2, 'SHOW cron.launch_active_jobs')).toBe('off');
+nightlyTest(
+  'the rehearsal restores up to the canary, verifies everything, and its proof says so',
+  async () => {
+    const { steps, done } = await configure(rehearse());
+    expect(done.failures, done.output).toEqual([]);
+    expect(steps.map(({ kind }) => kind).at(-1)).toBe('verify');
+    const [line] = done.proof;
+    expect(line?.problem, done.output).toBeNull();
+    expect(line?.verification).toMatchObject({ backup: expect.stringMatching(/F$/), databases: 5 });
+    expect(line?.verification?.relations).toBeGreaterThan(400);
+    expect(line?.verification?.method).toBe('pg_amcheck');
+    expect(line?.verification?.bytes).toBeGreaterThan(20_000_000);
+    expect(line?.verification?.lastCommit).toBeLessThanOrEqual(Date.parse(canary.written) / 1000);
+    expect(await query(2, 'SELECT count(*) FROM items', 'shop')).toBe('20000');
+    expect(await query(2, 'SELECT count(*) FROM marks', 'shop')).toBe('0');
+    const notes = done.notes.map(({ note }) => note).join('\n');
+    expect(notes).not.toMatch(/no transaction after|glibc/);
+    expect(notes).toMatch(/subscriptions disabled: "feed"/);
+    // Nor would it connect if somebody enabled it.
+    const workers =
+      "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'logical replication%'";
+    expect(await query(1, workers)).not.toBe('0');
+    expect(await query(2, workers)).toBe('0');
+    // The extension is not loaded.
+    expect(await query(2, 'SHOW cron.launch_active_jobs')).toBe('off');
 
-  // The proof has written a value of its own, and the step still knows that it is done.
-  const again = await configure(rehearse());
-  expect(again.steps.map(({ kind }) => kind)).toEqual(['verify']);
-  expect(again.done.failures, again.done.output).toEqual([]);
-  expect(again.done.proof[0]?.verification).toEqual(line?.verification);
-  expect(again.done.changes).toEqual([]);
-});
+    // The proof has written a value of its own, and the step still knows that it is done.
+    const again = await configure(rehearse());
+    expect(again.steps.map(({ kind }) => kind)).toEqual(['verify']);
+    expect(again.done.failures, again.done.output).toEqual([]);
+    expect(again.done.proof[0]?.verification).toEqual(line?.verification);
+    expect(again.done.changes).toEqual([]);
+  },
+);
 
-test('damage and a difference are found, and named in one message', async () => {
+nightlyTest('damage and a difference are found, and named in one message', async () => {
   const path = await query(2, "SELECT pg_relation_filepath('items')", 'shop');
   await hosts.run(
     'node-2',
@@ -192,7 +196,7 @@ test('damage and a difference are found, and named in one message', async () => 
   );
 });
 
-test('the nodes of the cluster remember it', async () => {
+nightlyTest('the nodes of the cluster remember it', async () => {
   const rehearsal = {
     ended: 1_795_740_363,
     restoredTo: 1_795_740_000,

@@ -5,11 +5,11 @@ import type { StepOf } from '../../../src/cluster/rollout/step.ts';
 import type { Settings } from '../../../src/cluster/settings/settings.ts';
 import { performSteps } from '../../../src/operations/perform-steps.ts';
 import { compareVersions } from '../../../src/process/version.ts';
+import { chooseRows, nightlyTest } from '../../nightly.ts';
 import { openAccess } from '../../playbooks/access.ts';
 import { ROOT, startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { readAnsibleVersion } from '../../tools/ansible.ts';
 import { LANE } from '../lane.ts';
-import { nightlyTest } from '../nightly.ts';
 
 // Every step runs alone, and twice: the second time it finds nothing to do. The primary is a node from before Debian 13,
 // its replicas are new ones.
@@ -159,24 +159,30 @@ describe('check', () => {
     console.log(/Try the settings.*/.exec(run.output)?.[0]);
   });
 
-  test.each<[string, Settings, RegExp]>([
-    ['more memory than the host has', { shared_buffers: '100TB' }, /shared_buffers|memory/],
-    [
-      'a missing library',
-      { shared_preload_libraries: 'nobody' },
-      /"nobody".*\(shared_preload_libraries\)/,
-    ],
-    ['an unknown name', { no_such_setting: '1' }, /no_such_setting/],
-    ['nonsense', { work_mem: 'much' }, /work_mem/],
-    ['contradictory settings', { wal_level: 'minimal' }, /wal_level/],
-    ['huge pages that the host does not have', { huge_pages: 'on' }, /huge pages/],
-    [
-      'a log that is not writable',
-      { logging_collector: 'on', log_directory: '/logs' },
-      /"\/logs\/.*\(log_directory\)/,
-    ],
-    ['a language that the image lacks', { lc_messages: 'de_DE.UTF-8' }, /lc_messages/],
-  ])('refuses %s and changes nothing', async (_, wrong, reason) => {
+  test.each(
+    chooseRows<[string, Settings, RegExp]>(
+      [
+        [
+          'a missing library',
+          { shared_preload_libraries: 'nobody' },
+          /"nobody".*\(shared_preload_libraries\)/,
+        ],
+        ['huge pages that the host does not have', { huge_pages: 'on' }, /huge pages/],
+        ['a language that the image lacks', { lc_messages: 'de_DE.UTF-8' }, /lc_messages/],
+      ],
+      [
+        ['more memory than the host has', { shared_buffers: '100TB' }, /shared_buffers|memory/],
+        ['an unknown name', { no_such_setting: '1' }, /no_such_setting/],
+        ['nonsense', { work_mem: 'much' }, /work_mem/],
+        ['contradictory settings', { wal_level: 'minimal' }, /wal_level/],
+        [
+          'a log that is not writable',
+          { logging_collector: 'on', log_directory: '/logs' },
+          /"\/logs\/.*\(log_directory\)/,
+        ],
+      ],
+    ),
+  )('refuses %s and changes nothing', async (_, wrong, reason) => {
     const before = await look();
     const run = await tryOut(wrong);
     expect(run.exitCode).not.toBe(0);
@@ -512,7 +518,7 @@ describe('a long copy', () => {
     await testbed.prove('node-1');
   });
 
-  test('is ended by a step that needs the node, and by another source', async () => {
+  nightlyTest('is ended by a step that needs the node, and by another source', async () => {
     await lose();
     await startSlowly();
     const stop = { kind: 'stop', nodes: ['node-3'], primary: 'node-1' } as const;
@@ -572,20 +578,23 @@ docker commit broken postgres:17-broken && docker rm broken`,
   await testbed.prove('node-1');
 });
 
-test('a rollout uses the image that it was pinned to, wherever the tag points by then', async () => {
-  const { primary, settings } = testbed.configure('node-1');
-  const [, before] = await testbed.observe();
-  const pinnedImage = { image: 'postgres:17.99', digest: before?.record?.digest ?? '' };
-  const restart = { kind: 'restart', nodes: ['node-2'], primary, settings } as const;
-  // The registry has no such tag.
-  const lost = await testbed.run([restart], {}, { image: pinnedImage.image });
-  expect(lost.exitCode).not.toBe(0);
-  const run = await testbed.run([restart], { pinnedImage }, { image: pinnedImage.image });
-  expect(run.failures, run.output).toEqual([]);
-  expect((await testbed.observe())[1]?.record).toEqual({ ...before?.record, ...pinnedImage });
-  await testbed.change([restart]);
-  await testbed.prove('node-1');
-});
+nightlyTest(
+  'a rollout uses the image that it was pinned to, wherever the tag points by then',
+  async () => {
+    const { primary, settings } = testbed.configure('node-1');
+    const [, before] = await testbed.observe();
+    const pinnedImage = { image: 'postgres:17.99', digest: before?.record?.digest ?? '' };
+    const restart = { kind: 'restart', nodes: ['node-2'], primary, settings } as const;
+    // The registry has no such tag.
+    const lost = await testbed.run([restart], {}, { image: pinnedImage.image });
+    expect(lost.exitCode).not.toBe(0);
+    const run = await testbed.run([restart], { pinnedImage }, { image: pinnedImage.image });
+    expect(run.failures, run.output).toEqual([]);
+    expect((await testbed.observe())[1]?.record).toEqual({ ...before?.record, ...pinnedImage });
+    await testbed.change([restart]);
+    await testbed.prove('node-1');
+  },
+);
 
 test('an image of another major version is refused before anything changes', async () => {
   const { primary, settings } = testbed.configure('node-1');

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StepOf } from '../../../src/cluster/rollout/step.ts';
 import { type Load, PAUSE_LIMIT_MS, startLoad } from '../../load.ts';
+import { nightlyTest } from '../../nightly.ts';
 import { ROOT, startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { LANE } from '../lane.ts';
-import { nightlyTest } from '../nightly.ts';
 
 /** Marks data that may contain rows of its own: layout.py. */
 const FORMER_PRIMARY = 'postgres-cluster.former-primary';
@@ -117,7 +117,7 @@ describe('a switchover is refused and stops nothing', () => {
     await requireRoles('node-1');
   });
 
-  test('while the new primary does not replay', async () => {
+  nightlyTest('while the new primary does not replay', async () => {
     await testbed.query('node-2', 'SELECT pg_wal_replay_pause()');
     const run = await testbed.run([testbed.switchOver('node-1', 'node-2')]);
     expect(run.failures[0]?.message).toMatch(/node-2 does not receive and replay/);
@@ -216,24 +216,27 @@ test('a switchover whose new primary dies during its promotion leaves the old on
   await testbed.prove('node-1');
 });
 
-test('a switchover whose run is cancelled in the middle is finished by the next run', async () => {
-  const step = testbed.switchOver('node-1', 'node-2');
-  const gap = await underLoad('a cancelled switchover', async () => {
-    const cancel = new AbortController();
-    const cut = testbed.run([step], { signal: cancel.signal });
-    await testbed.waitOn('node-1', `[ -e ${ROOT}/data/standby.signal ]`);
-    cancel.abort();
-    await cut;
-    // On the nodes both halves continue to their end.
-    await testbed.change([step]);
-    expect(await testbed.change([step])).toEqual([]);
-    await testbed.change(rejoin(step));
-  });
-  console.log(gap);
-  await requireRoles('node-2');
-  const back = testbed.switchOver('node-2', 'node-1');
-  await testbed.change([back, ...rejoin(back)]);
-});
+nightlyTest(
+  'a switchover whose run is cancelled in the middle is finished by the next run',
+  async () => {
+    const step = testbed.switchOver('node-1', 'node-2');
+    const gap = await underLoad('a cancelled switchover', async () => {
+      const cancel = new AbortController();
+      const cut = testbed.run([step], { signal: cancel.signal });
+      await testbed.waitOn('node-1', `[ -e ${ROOT}/data/standby.signal ]`);
+      cancel.abort();
+      await cut;
+      // On the nodes both halves continue to their end.
+      await testbed.change([step]);
+      expect(await testbed.change([step])).toEqual([]);
+      await testbed.change(rejoin(step));
+    });
+    console.log(gap);
+    await requireRoles('node-2');
+    const back = testbed.switchOver('node-2', 'node-1');
+    await testbed.change([back, ...rejoin(back)]);
+  },
+);
 
 describe('after the primary is lost', () => {
   test('soon after a switchover, the others report which timeline they received', async () => {

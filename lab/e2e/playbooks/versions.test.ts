@@ -1,8 +1,8 @@
 import { afterEach, expect } from 'vitest';
 import { PAUSE_LIMIT_MS, startLoad } from '../../load.ts';
+import { nightlyTest } from '../../nightly.ts';
 import { startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { LANE } from '../lane.ts';
-import { nightlyTest } from '../nightly.ts';
 
 // The oldest and the newest PostgreSQL: different control files, and an image with another C library.
 
