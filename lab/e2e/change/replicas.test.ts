@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PAUSE_LIMIT_MS } from '../../load.ts';
-import { nightlyTest } from '../../nightly.ts';
 import type { JobResult } from '../../runner/job.ts';
 import { connect, deploy, listPeers, openPullRequest, requireSuccess } from '../stage.ts';
 import { LiveCluster } from './cluster.ts';
@@ -128,46 +127,40 @@ describe('the way to SSH', () => {
     expect(records.filter(({ refusal }) => refusal !== null)).toEqual([]);
   });
 
-  nightlyTest(
-    'is lost in the middle of a restart: the deploy says so, and the next one finishes',
-    async () => {
-      const inputs = scale(1, { ...ENDPOINT, settings: SETTINGS });
-      const primary = await cluster.findPrimary();
-      const [replica = 'none'] = await cluster.listReplicas();
-      const starts = await cluster.readStarts();
-      const signal = (name: string) => cluster.run(replica, 'pkill', `-${name}`, '-x', 'postgres');
-      let held: Promise<string> | undefined;
-      let cut: Promise<number> | undefined;
-      const { result, number } = await deploy(cluster.world, 'cut', inputs, {
-        onLine: (line) => {
-          // The restart waits for the server.
-          if (line.startsWith('The steps:')) held ??= signal('STOP');
-          if (/throw-away server +ok/.test(line))
-            cut ??= sleep(5_000).then(() => cluster.world.aws.tunnels.cut());
-        },
-      });
-      await held;
-      await signal('CONT');
-      expect(await cut, result.log).toBeGreaterThan(0);
-      expect(result.conclusion, result.log).toBe('failure');
-      const reason =
-        /node-\d cannot be reached any more \(step restart\): eice-\w+ closed the tunnel \(The maximum tunnel duration has been reached\)\. Run this again\./;
-      expect(result.annotations.map(({ message }) => message).join('\n')).toMatch(reason);
-      expect(cluster.world.github.listComments(number)[0]?.body).toMatch(reason);
-      // The primary waits for its replica.
-      expect((await cluster.readStarts())[primary]).toBe(starts[primary]);
+  test('is lost in the middle of a restart: the deploy says so, and the next one finishes', async () => {
+    const inputs = scale(1, { ...ENDPOINT, settings: SETTINGS });
+    const primary = await cluster.findPrimary();
+    const [replica = 'none'] = await cluster.listReplicas();
+    const starts = await cluster.readStarts();
+    const signal = (name: string) => cluster.run(replica, 'pkill', `-${name}`, '-x', 'postgres');
+    let held: Promise<string> | undefined;
+    let cut: Promise<number> | undefined;
+    const { result, number } = await deploy(cluster.world, 'cut', inputs, {
+      onLine: (line) => {
+        // The restart waits for the server.
+        if (line.startsWith('The steps:')) held ??= signal('STOP');
+        if (/throw-away server +ok/.test(line))
+          cut ??= sleep(5_000).then(() => cluster.world.aws.tunnels.cut());
+      },
+    });
+    await held;
+    await signal('CONT');
+    expect(await cut, result.log).toBeGreaterThan(0);
+    expect(result.conclusion, result.log).toBe('failure');
+    const reason =
+      /node-\d cannot be reached any more \(step restart\): eice-\w+ closed the tunnel \(The maximum tunnel duration has been reached\)\. Run this again\./;
+    expect(result.annotations.map(({ message }) => message).join('\n')).toMatch(reason);
+    expect(cluster.world.github.listComments(number)[0]?.body).toMatch(reason);
+    // The primary waits for its replica.
+    expect((await cluster.readStarts())[primary]).toBe(starts[primary]);
 
-      const { result: next } = await cluster.change('after lost tunnels', inputs);
-      expect(await cluster.askAll('SHOW max_connections')).toEqual({
-        'node-1': '120',
-        'node-2': '120',
-      });
-      expect(Object.values(cluster.readRoles(next)).sort()).toEqual([
-        'primary',
-        'replica streaming',
-      ]);
-    },
-  );
+    const { result: next } = await cluster.change('after lost tunnels', inputs);
+    expect(await cluster.askAll('SHOW max_connections')).toEqual({
+      'node-1': '120',
+      'node-2': '120',
+    });
+    expect(Object.values(cluster.readRoles(next)).sort()).toEqual(['primary', 'replica streaming']);
+  });
 
   test('changes back to direct connections: port 22 is open to the networks in ssh-cidrs alone', async () => {
     const inputs = scale(1, { settings: SETTINGS });
