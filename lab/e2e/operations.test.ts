@@ -16,7 +16,7 @@ test('the four operations work alone through repository_dispatch, on hosts witho
 
   const generated = await dispatch('generate-terraform', {
     instance_type: 't2.small',
-    replica_count: 1,
+    replica_count: 2,
     region: 'us-east-1',
   });
   const planned = await dispatch('generate-terraform-plan');
@@ -26,17 +26,17 @@ test('the four operations work alone through repository_dispatch, on hosts witho
 
   const applied = await dispatch('generate-terraform-apply');
   const apply = JSON.parse(applied.files['apply-json'] ?? '');
-  expect(apply.outputs.nodes.value).toHaveLength(2);
+  expect(apply.outputs.nodes.value).toHaveLength(3);
 
   const configured = await dispatch('apply_ansible_configuration', {
-    replica_count: 1,
+    replica_count: 2,
     max_connections: 200,
     shared_buffers: '256MB',
     region: 'us-east-1',
     image_tag: '14-alpine',
   });
   expect(configured.files.inventory).toMatch(/^node-1 ansible_host=/m);
-  expect(readProof(configured).map(({ role }) => role)).toEqual(['primary', 'replica']);
+  expect(readProof(configured).map(({ role }) => role)).toEqual(['primary', 'replica', 'replica']);
   const { primary, replicas } = readServers(world, configured);
   for (const server of [primary, ...replicas]) {
     expect(await query(server, 'SHOW max_connections')).toBe('200');
@@ -51,7 +51,7 @@ test('configure says what is missing if more nodes are requested than exist', as
   expect(result.conclusion).toBe('failure');
   expect(result.annotations.map(({ message }) => message)).toContainEqual(
     expect.stringMatching(
-      /^replica-count: 5 asks for 6 nodes, Terraform's state has 2\. Run apply first/,
+      /^replica-count: 5 asks for 6 nodes, Terraform's state has 3\. Run apply first/,
     ),
   );
 });

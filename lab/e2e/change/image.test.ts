@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PAUSE_LIMIT_MS } from '../../load.ts';
+import { nightlyTest } from '../../nightly.ts';
 import { moveTag } from '../../registry/registry.ts';
 import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
 
@@ -134,7 +135,7 @@ test('another major version is refused, on the pull request and on the merge', a
   );
 });
 
-test('another C library is refused, on the pull request and on the merge', async () => {
+nightlyTest('another C library is refused, on the pull request and on the merge', async () => {
   await cluster.refuse(
     'glibc → musl',
     { ...GROWN, 'image-tag': '17-alpine' },

@@ -239,26 +239,29 @@ nightlyTest(
 );
 
 describe('after the primary is lost', () => {
-  test('soon after a switchover, the others report which timeline they received', async () => {
-    const step = testbed.switchOver('node-1', 'node-2');
-    await testbed.change([step, ...rejoin(step)]);
-    const timeline = (await testbed.observe())[1]?.postgres?.timeline;
-    await testbed.hosts.run('node-2', 'docker kill postgres-orders');
-    await testbed.hosts.run('node-1', 'docker kill postgres-orders');
-    const position = { state: 'in archive recovery', timeline };
-    await expect.poll(testbed.observe).toMatchObject([
-      { postgres: null, control: position },
-      { postgres: null, control: { state: 'in production', timeline } },
-      { postgres: { inRecovery: true, timeline, receiver: null }, control: null },
-    ]);
-    await testbed.change([
-      { kind: 'start', nodes: ['node-2'], ...testbed.configure('node-2') },
-      { kind: 'start', nodes: ['node-1'], ...testbed.configure('node-2') },
-    ]);
-    const back = testbed.switchOver('node-2', 'node-1');
-    await testbed.change([back, ...rejoin(back)]);
-    await requireRoles('node-1');
-  });
+  nightlyTest(
+    'soon after a switchover, the others report which timeline they received',
+    async () => {
+      const step = testbed.switchOver('node-1', 'node-2');
+      await testbed.change([step, ...rejoin(step)]);
+      const timeline = (await testbed.observe())[1]?.postgres?.timeline;
+      await testbed.hosts.run('node-2', 'docker kill postgres-orders');
+      await testbed.hosts.run('node-1', 'docker kill postgres-orders');
+      const position = { state: 'in archive recovery', timeline };
+      await expect.poll(testbed.observe).toMatchObject([
+        { postgres: null, control: position },
+        { postgres: null, control: { state: 'in production', timeline } },
+        { postgres: { inRecovery: true, timeline, receiver: null }, control: null },
+      ]);
+      await testbed.change([
+        { kind: 'start', nodes: ['node-2'], ...testbed.configure('node-2') },
+        { kind: 'start', nodes: ['node-1'], ...testbed.configure('node-2') },
+      ]);
+      const back = testbed.switchOver('node-2', 'node-1');
+      await testbed.change([back, ...rejoin(back)]);
+      await requireRoles('node-1');
+    },
+  );
 
   test('a replica is promoted and the old one, fenced, follows it with its own data', async () => {
     const [observed] = await testbed.observe();

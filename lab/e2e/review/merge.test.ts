@@ -5,6 +5,7 @@ import type { Rule } from '../../aws/world.ts';
 import { query } from '../../client.ts';
 import type { WorkflowEvent } from '../../github/event.ts';
 import type { Contents } from '../../github/git.ts';
+import { nightlyTest } from '../../nightly.ts';
 import type { JobOptions, JobResult } from '../../runner/job.ts';
 import { FROM_FILE, type World } from '../../world.ts';
 import {
@@ -164,32 +165,35 @@ describe('reviewed is applied', () => {
     expect(await askPrimary('SHOW work_mem', made)).toBe('12MB');
   });
 
-  test('a forged review is ignored: from another app, unsigned, or signed with another key', async () => {
-    const wanted = withSettings('work_mem = 20MB');
-    const name = 'PostgreSQL plan: postgres';
-    const { head: from } = await propose('model', wanted);
-    const [real] = world.github.listCheckRuns(from);
-    const text = real?.output.text ?? '';
-    const unsigned = text.replace(/\.[0-9a-f]{64}/, '.');
-    const signed = text.replace(/\.[0-9a-f]{64}/, `.${'0'.repeat(64)}`);
-    expect(new Set([text, unsigned, signed]).size).toBe(3);
-    for (const [app, forged, reason] of [
-      ['mallory', text, 'Nothing was reviewed'],
-      ['github-actions', text, 'it is of commit'],
-      ['github-actions', unsigned, 'it is not signed'],
-      ['github-actions', signed, 'its signature is not that of review-key'],
-    ] as const) {
-      const { number, event } = openPullRequest(world, `forged-${results.length}`);
-      const { sha } = event.payload.pull_request.head;
-      // With everything readable from the real one.
-      const externalId = real?.external_id ?? '';
-      world.github.checkAs(app, { sha, name, text: forged, externalId });
-      const { deployed } = await merge(number, wanted);
-      expect(deployed.conclusion).toBe('failure');
-      expect(listErrors(deployed)).toContain(reason);
-    }
-    expect(await askPrimary('SHOW work_mem', made)).toBe('12MB');
-  });
+  nightlyTest(
+    'a forged review is ignored: from another app, unsigned, or signed with another key',
+    async () => {
+      const wanted = withSettings('work_mem = 20MB');
+      const name = 'PostgreSQL plan: postgres';
+      const { head: from } = await propose('model', wanted);
+      const [real] = world.github.listCheckRuns(from);
+      const text = real?.output.text ?? '';
+      const unsigned = text.replace(/\.[0-9a-f]{64}/, '.');
+      const signed = text.replace(/\.[0-9a-f]{64}/, `.${'0'.repeat(64)}`);
+      expect(new Set([text, unsigned, signed]).size).toBe(3);
+      for (const [app, forged, reason] of [
+        ['mallory', text, 'Nothing was reviewed'],
+        ['github-actions', text, 'it is of commit'],
+        ['github-actions', unsigned, 'it is not signed'],
+        ['github-actions', signed, 'its signature is not that of review-key'],
+      ] as const) {
+        const { number, event } = openPullRequest(world, `forged-${results.length}`);
+        const { sha } = event.payload.pull_request.head;
+        // With everything readable from the real one.
+        const externalId = real?.external_id ?? '';
+        world.github.checkAs(app, { sha, name, text: forged, externalId });
+        const { deployed } = await merge(number, wanted);
+        expect(deployed.conclusion).toBe('failure');
+        expect(listErrors(deployed)).toContain(reason);
+      }
+      expect(await askPrimary('SHOW work_mem', made)).toBe('12MB');
+    },
+  );
 
   test('a rerun after a cancel in the middle of the apply does the rest of the review', async () => {
     const wanted = { ...withSettings('work_mem = 12MB'), 'replica-count': '2' };
@@ -230,7 +234,7 @@ describe('reviewed is applied', () => {
     expect(world.aws.listInstances()).toHaveLength(2);
   });
 
-  test('a merge queue plans what it merges, and its push applies that plan', async () => {
+  nightlyTest('a merge queue plans what it merges, and its push applies that plan', async () => {
     const wanted = withSettings('work_mem = 24MB');
     const one = await propose('queued-1', wanted);
     const two = await propose('queued-2', wanted);
@@ -338,7 +342,7 @@ describe('reviewed is applied', () => {
       expect(readComment(number)).toContain('done');
     });
 
-    test('from a fork is planned after a user with write access requested it', async () => {
+    nightlyTest('from a fork is planned after a user with write access requested it', async () => {
       const { target, number } = open('36MB', { fork: true });
       requireSuccess(await run(target, PLAN));
       expect(readComment(number)).toContain('waits to be planned');
@@ -351,7 +355,7 @@ describe('reviewed is applied', () => {
       expect(await askPrimary('SHOW work_mem', deployed)).toBe('36MB');
     });
 
-    test('is planned from the state alone if there is no private key', async () => {
+    nightlyTest('is planned from the state alone if there is no private key', async () => {
       const { target, number } = open('40MB', {});
       const key = readFileSync(join(world.folder, 'ssh-key.pub'), 'utf8');
       const planned = await run(target, {
