@@ -4,7 +4,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { query } from '../../client.ts';
 import { runDocker } from '../../images/docker.ts';
 import { TABLE } from '../../load/row.ts';
-import { nightlyTest } from '../../nightly.ts';
 import type { JobResult } from '../../runner/job.ts';
 import type { S3 } from '../../s3/s3.ts';
 import { LANE } from '../lane.ts';
@@ -334,29 +333,26 @@ test('a rehearsal restores the cluster to a node that is verified and removed, a
   expect(comment).toMatch(/Rehearsed .*restored to .*, newest commit .* old then\)\./);
 });
 
-nightlyTest(
-  'a damaged backup fails its rehearsal, which opens an issue; the next success closes it',
-  async () => {
-    const keys = await s3.listKeys(BUCKET, 'postgres/backup/');
-    // Of the newest full backup, which the restore begins with.
-    const key =
-      keys
-        .filter((one) => /F\/bundle\/1$/.test(one))
-        .sort()
-        .at(-1) ?? '';
-    expect(key, keys.join('\n')).not.toBe('');
-    const sound = await s3.damage(BUCKET, key);
-    const damaged = await rehearse();
-    expect(damaged.conclusion).toBe('failure');
-    const [issue, ...others] = listIssues();
-    expect(others).toEqual([]);
-    expect(issue?.body).toMatch(/could not be restored.*cannot restore s3:.*ERROR: /s);
+test('a damaged backup fails its rehearsal, which opens an issue; the next success closes it', async () => {
+  const keys = await s3.listKeys(BUCKET, 'postgres/backup/');
+  // Of the newest full backup, which the restore begins with.
+  const key =
+    keys
+      .filter((one) => /F\/bundle\/1$/.test(one))
+      .sort()
+      .at(-1) ?? '';
+  expect(key, keys.join('\n')).not.toBe('');
+  const sound = await s3.damage(BUCKET, key);
+  const damaged = await rehearse();
+  expect(damaged.conclusion).toBe('failure');
+  const [issue, ...others] = listIssues();
+  expect(others).toEqual([]);
+  expect(issue?.body).toMatch(/could not be restored.*cannot restore s3:.*ERROR: /s);
 
-    await s3.putObject(BUCKET, key, sound);
-    requireSuccess(await rehearse());
-    expect(listIssues()).toEqual([]);
-  },
-);
+  await s3.putObject(BUCKET, key, sound);
+  requireSuccess(await rehearse());
+  expect(listIssues()).toEqual([]);
+});
 
 test('another cluster is restored to a moment, once that is one that the backups cover', async () => {
   const { world } = cluster;

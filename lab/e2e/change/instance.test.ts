@@ -89,7 +89,7 @@ test('a type without capacity in EC2 stops one replica; pull requests and merges
   await cluster.world.aws.edit((all) => {
     all.shortages = [];
   });
-  const { result, report } = await cluster.change('t3.large, once there is capacity', large, {});
+  const { result, report } = await cluster.change('t3.large, once there is capacity', large);
   expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
   expect(Object.values(tables.instances).map(({ type, state }) => `${type} ${state}`)).toEqual(
     NODES.map(() => 't3.large running'),

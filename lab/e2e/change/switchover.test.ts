@@ -78,7 +78,7 @@ test('a switchover is refused while a transaction is open for long, and does not
   });
   // The transaction still exists, and after its end the switchover is possible.
   await transaction?.query('COMMIT');
-  const { primary } = await cluster.change('switchover to node-3', choose('node-3'), {});
+  const { primary } = await cluster.change('switchover to node-3', choose('node-3'));
   expect(primary.after).toBe('node-3');
 });
 
@@ -111,7 +111,7 @@ test('a slot without a copy prevents a switchover, a slot with failover moves al
       )
       .toBe('cdc');
   await copy('node-3', 'node-1');
-  const { primary } = await cluster.change('switchover with a slot', choose('node-1'), {});
+  const { primary } = await cluster.change('switchover with a slot', choose('node-1'));
   expect(primary.after).toBe('node-1');
   // The former primary has dropped its own, and has a copy of the one that moved.
   await copy('node-1', 'node-3');

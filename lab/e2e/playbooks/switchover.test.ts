@@ -117,7 +117,7 @@ describe('a switchover is refused and stops nothing', () => {
     await requireRoles('node-1');
   });
 
-  nightlyTest('while the new primary does not replay', async () => {
+  test('while the new primary does not replay', async () => {
     await testbed.query('node-2', 'SELECT pg_wal_replay_pause()');
     const run = await testbed.run([testbed.switchOver('node-1', 'node-2')]);
     expect(run.failures[0]?.message).toMatch(/node-2 does not receive and replay/);
