@@ -4,6 +4,7 @@ import {
   collectSections,
   cutToHeadline,
   escapeMarkers,
+  parseSections,
   pickLater,
   renderSection,
   type Section,
@@ -56,6 +57,8 @@ export interface CommentComposer {
     entry: CommentEntry,
     recorded?: readonly Section[],
   ): ComposedComment;
+  /** Returns the run that wrote the cluster's part of a comment; null if it has no such part, or no stamp. */
+  readRun(text: string, identity: string): Run | null;
 }
 
 /** GitHub's limit, in characters. Bytes are counted here, which are at least as many. */
@@ -76,10 +79,12 @@ interface Limits {
 /** Returns the composer of a cluster's own comment. */
 export function createSingleComposer(identity: string): CommentComposer {
   const marker = renderMarker(identity);
+  const readRun = (text: string) => readStamp(splitLines(text)[1]);
   return {
     marker,
+    readRun,
     compose(found, entry) {
-      const comments = found.map((text) => ({ text, run: readStamp(splitLines(text)[1]) }));
+      const comments = found.map((text) => ({ text, run: readRun(text) }));
       const latest = comments.reduce<(typeof comments)[number] | null>(pickLater, null);
       const refusal = findRefusal(latest?.run ?? null, entry);
       if (refusal !== null) return { text: latest?.text ?? '', refusal, shortened: false };
@@ -99,6 +104,9 @@ export function createSharedComposer(): CommentComposer {
     [marker, ...sections.toSorted(compareIdentities).map(renderSection)].join('\n\n');
   return {
     marker,
+    readRun(text, of) {
+      return parseSections(text).find(({ identity }) => identity === of)?.run ?? null;
+    },
     compose(found, entry, recorded = []) {
       const sections = limitRecorded(collectSections(found, recorded), recorded);
       const others = sections.filter(({ identity }) => identity !== entry.identity);

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from './client.ts';
 import { renderMarker } from './marker.ts';
@@ -39,6 +39,23 @@ function connect({ access = 'write', login }: { access?: 'read' | 'write'; login
 function createJob(options: Parameters<typeof connect>[0] & Partial<CommentRef> = {}) {
   const ref = { repository, number, identity, run: now, shared: false, ...options };
   return new StickyComment(connect(options), ref, { timing });
+}
+
+/** Creates a job after whose writes another one overwrites the comment, with one text after each. */
+function overwriteAfterWrites(left: string[], options: Partial<CommentRef> = {}) {
+  const client = connect();
+  const other = connect();
+  client.hook.after('request', async (_response, { method }) => {
+    const body = method === 'PATCH' ? left.shift() : undefined;
+    if (body === undefined) return;
+    await other.request('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', {
+      ...repository,
+      comment_id: firstComment(),
+      body,
+    });
+  });
+  const ref = { repository, number, identity, run: now, shared: false, ...options };
+  return { job: new StickyComment(client, ref, { timing }), left };
 }
 
 const firstComment = () => Number(github.listComments(number)[0]?.id);
@@ -83,22 +100,32 @@ describe('StickyComment.write', () => {
   });
 
   test('writes again what an earlier run overwrites', async () => {
-    const ref = { repository, number, identity, run: now, shared: false };
-    const job = new StickyComment(connect(), ref, { timing: { ...timing, settleMs: 1_000 } });
-    await job.update('applying');
-    const id = firstComment();
-    const overwrite = () =>
-      connect().request('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', {
-        ...repository,
-        comment_id: id,
-        body: show('theirs', { run: { id: 19, attempt: 1 } }),
-      });
-    await overwrite();
-    const written = job.write('done');
-    await vi.waitFor(() => expect(bodies()).toEqual([show('done')]), { interval: 1 });
-    await overwrite();
-    expect(await written).toMatchObject({ outcome: 'updated' });
+    await createJob({ run: { id: 19, attempt: 1 } }).write('theirs');
+    const overwrites = overwriteAfterWrites([show('theirs', { run: { id: 19, attempt: 1 } })]);
+    expect(await overwrites.job.write('done')).toMatchObject({ outcome: 'updated' });
+    expect(overwrites.left).toEqual([]);
     expect(bodies()).toEqual([show('done')]);
+  });
+
+  test.each([
+    ['a comment', false],
+    ['a section of a shared comment', true],
+  ])('leaves %s to another job of the same run that keeps writing it', async (_case, shared) => {
+    await createJob({ shared }).write('theirs');
+    const theirs = String(bodies()[0]);
+    const overwrites = overwriteAfterWrites(Array(6).fill(theirs), { shared });
+    expect(await overwrites.job.write('mine')).toEqual({ outcome: 'contended' });
+    expect(overwrites.left).toEqual([]);
+    expect(bodies()).toEqual([theirs]);
+  });
+
+  test('fails if an earlier run keeps overwriting it', async () => {
+    const theirs = show('theirs', { run: { id: 19, attempt: 1 } });
+    github.commentAs('github-actions[bot]', number, theirs);
+    const overwrites = overwriteAfterWrites(Array(6).fill(theirs));
+    await expect(overwrites.job.write('mine')).rejects.toThrow(
+      `Comment ${firstComment()} does not keep what is written to it.`,
+    );
   });
 
   test('creates a deleted comment again', async () => {

@@ -23,6 +23,8 @@ export type CommentOutcome =
       readonly shortened: boolean;
     }
   | Refusal
+  /** Another job of the same run keeps writing the text: only one job of a run should report on a cluster. */
+  | { readonly outcome: 'contended' }
   /** The token may not comment here: a fork's pull request, missing permissions, a locked conversation. */
   | Forbidden;
 
@@ -225,6 +227,8 @@ export class StickyComment {
         return refusal ?? this.#remember(outcome, oldest, shortened);
       }
       if (writes === MAX_WRITES) {
+        // Neither of the two jobs began later: the one that wrote last has the comment.
+        if (this.#isOfRun(oldest)) return { outcome: 'contended' };
         throw new Error(`Comment ${oldest.id} does not keep what is written to it.`);
       }
       sent = await access.send(oldest, text);
@@ -245,6 +249,13 @@ export class StickyComment {
   ): boolean {
     if (sent === null || !isSameText(oldest.body, sent.body)) return false;
     return this.#compose([oldest], entry).text === text;
+  }
+
+  /** Whether the comment's text, or the cluster's section of it, is one of this run. */
+  #isOfRun({ body }: ActionComment): boolean {
+    const { identity, run } = this.#ref;
+    const writer = this.#composer.readRun(body, identity);
+    return writer !== null && isSameRun(writer, run);
   }
 
   #compose(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from '../github/client.ts';
+import { StickyComment } from '../github/sticky-comment.ts';
 import { Announcement } from './announcement.ts';
 
 let github: GitHub;
@@ -106,6 +107,17 @@ test('warns of an update that is refused only with the last report', async () =>
   expect(log.join('')).toBe('');
   await announcement.publish('two', RENDERERS);
   expect(log.join('').match(/::warning::github-token: may not comment here/g)).toHaveLength(1);
+});
+
+test('warns once if another job of the run reports on the same cluster', async () => {
+  vi.spyOn(StickyComment.prototype, 'write').mockResolvedValue({ outcome: 'contended' });
+  const announcement = announce();
+  await announcement.publish('one', RENDERERS);
+  await announcement.publish('two', RENDERERS);
+  expect(announcement.undelivered).toBeNull();
+  expect(log).toEqual([
+    '::warning::The comment is left as it is: another job of this run reports on the same cluster. Let one job of a workflow run plan or deploy a cluster.\n',
+  ]);
 });
 
 test('warns and continues if GitHub fails', async () => {

@@ -173,6 +173,12 @@ export class Announcement {
           `The comment is left as it is: run ${result.by}, which began later, has written it.`,
         );
         return;
+      case 'contended':
+        this.#isSilenced = true;
+        core.warning(
+          'The comment is left as it is: another job of this run reports on the same cluster. Let one job of a workflow run plan or deploy a cluster.',
+        );
+        return;
       case 'foreign':
         core.info(
           result.by === null
