@@ -46,10 +46,13 @@ export async function startFakeEndpoint(
     socket.on('error', () => socket.destroy());
     const behaviour = choose(request);
     if (typeof behaviour === 'function') {
+      // What the behaviour sends at once arrives together with the answer to the handshake.
+      socket.cork();
       sockets.handleUpgrade(request, socket, head, (tunnel) => {
         tunnel.on('error', () => {});
         behaviour(tunnel);
       });
+      socket.uncork();
       return;
     }
     const { status, body } = behaviour;

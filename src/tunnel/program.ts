@@ -92,11 +92,15 @@ function connectTo(url: string): WebSocket {
   }
 }
 
-/** Opens the WebSocket. The messages of errors may contain the URL, so only their codes are passed on. */
+/** Opens the WebSocket, and leaves it paused. The messages of errors may contain the URL, so only their codes are passed on. */
 async function open(url: string): Promise<WebSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
   const socket = connectTo(url);
-  socket.once('open', () => resolve(socket));
+  socket.once('open', () => {
+    // What comes with the answer to the handshake waits for its reader. `carry` resumes the WebSocket.
+    socket.pause();
+    resolve(socket);
+  });
   socket.once('unexpected-response', async (_, response) => {
     let body = '';
     response.setEncoding('utf8');
