@@ -5,7 +5,14 @@ import { LANES } from './lab/e2e/lanes.ts';
 /** The lab's provider beside the real one, and setup/aws with the real one. */
 const CONTRACT = ['lab/contract/provider.test.ts', 'lab/contract/setup.test.ts'];
 
-// Projects by speed. `unit` is the inner loop; `bundle` spawns the committed dist; `e2e` needs the lab; `contract` needs
+/** They start Terraform or Ansible, on this machine alone. */
+const PROGRAMS = [
+  'src/**/*.terraform.test.ts',
+  'lab/{playbooks,templates,tools}/**/*.test.ts',
+  'lab/aws/terraform.test.ts',
+];
+
+// Projects by speed. `unit` is the inner loop; `programs` needs Terraform and Ansible; `bundle` spawns the committed dist; `e2e` needs the lab; `contract` needs
 // the real provider, and is skipped without it.
 export default defineConfig({
   test: {
@@ -16,11 +23,12 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{src,lab,docs,schema}/**/*.test.ts'],
-          exclude: ['lab/{bundle,e2e,setup}/**', ...CONTRACT],
+          exclude: ['lab/{bundle,e2e,setup}/**', ...CONTRACT, ...PROGRAMS],
           // No test here needs that long, but on a busy machine a second can become ten.
           testTimeout: 30_000,
         },
       },
+      { test: { name: 'programs', include: PROGRAMS, testTimeout: 30_000 } },
       {
         test: { name: 'bundle', include: ['lab/{bundle,setup}/**/*.test.ts'], testTimeout: 60_000 },
       },
