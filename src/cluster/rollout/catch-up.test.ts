@@ -1,73 +1,48 @@
 import { describe, expect, test } from 'vitest';
-import { renderBackupFiles } from '../backup-configuration.ts';
 import type { BackupObservation, NodeObservation } from '../observation.ts';
-import { createBackup, createDesired, createHealthy } from '../testing/fixtures.ts';
+import { createArchiving, createRepository } from '../testing/backup-fixtures.ts';
+import { createBackup, createDesired } from '../testing/fixtures.ts';
 import { changeNode, listRolloutSteps, stopped } from '../testing/rollout-fixtures.ts';
 import { rollout } from './rollout.ts';
 
 const desired = createDesired({ size: 3, backup: createBackup() });
 const GIB = 1024 ** 3;
 
-const REPOSITORY: BackupObservation = {
-  problem: null,
-  systemIdentifier: '7300000000000000001',
-  backups: [
-    {
-      label: '20261122-023000F',
-      type: 'full',
-      ...{
-        started: 1_000,
-        ended: 1_060,
-        databaseBytes: 1,
-        repositoryBytes: 1,
-        damaged: false,
-        missingSince: null,
-      },
-    },
-  ],
+const REPOSITORY = createRepository({
   oldestWal: '000000010000000000000003',
   newestWal: '000000010000000100000010',
-  walBytes: null,
   archivedAt: 1_060,
-  dropped: null,
-  running: null,
-  last: null,
-};
+});
 
 /** node-1 is the primary, at 1/12000000; node-3 stopped streaming at 1/5000000, and its slot is lost. */
 function createBehind(
   change: (node: NodeObservation) => NodeObservation = (node) => node,
 ): NodeObservation[] {
-  const nodes = createHealthy(desired).map((node): NodeObservation => {
-    const { postgres } = node;
-    if (postgres === null) return node;
-    const archiving = {
-      ...node,
-      host: { ...node.host, backupTools: 'ready' as const },
-      files: { ...node.files, ...renderBackupFiles(desired) },
-    };
-    if (node.name !== 'node-1') return archiving;
-    return {
-      ...archiving,
-      backup: REPOSITORY,
-      postgres: {
-        ...postgres,
-        lsn: '1/12000000',
-        oldestLsn: '1/10000000',
-        archiver: {
-          state: 'archiving',
-          failed: 0,
-          lastFailed: null,
-          waiting: 0,
-          waitingBytes: 0,
-          waitingSince: null,
+  const nodes = createArchiving(desired, { repository: REPOSITORY }).map(
+    (node): NodeObservation => {
+      const { postgres } = node;
+      if (postgres === null || node.name !== 'node-1') return node;
+      return {
+        ...node,
+        postgres: {
+          ...postgres,
+          lsn: '1/12000000',
+          oldestLsn: '1/10000000',
+          archiver: {
+            state: 'archiving',
+            failed: 0,
+            lastFailed: null,
+            waiting: 0,
+            waitingBytes: 0,
+            waitingSince: null,
+          },
+          slots: postgres.slots.map((slot) =>
+            slot.name === 'node_3' ? { ...slot, active: false, walStatus: 'lost' } : slot,
+          ),
         },
-        slots: postgres.slots.map((slot) =>
-          slot.name === 'node_3' ? { ...slot, active: false, walStatus: 'lost' } : slot,
-        ),
-      },
-    };
-  });
+      };
+    },
+  );
   const behind = changeNode(nodes, 'node-3', (node) => ({
     ...node,
     postgres: node.postgres && { ...node.postgres, receiver: null, lsn: '1/5000000' },
