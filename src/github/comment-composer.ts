@@ -57,8 +57,8 @@ export interface CommentComposer {
     entry: CommentEntry,
     recorded?: readonly Section[],
   ): ComposedComment;
-  /** Returns the run that wrote the cluster's part of a comment; null if it has no such part, or no stamp. */
-  readRun(text: string, identity: string): Run | null;
+  /** Returns the cluster's part of a comment; null if it has none. The whole text of a cluster's own comment may be final. */
+  readPart(text: string, identity: string): Omit<Section, 'identity'> | null;
 }
 
 /** GitHub's limit, in characters. Bytes are counted here, which are at least as many. */
@@ -82,7 +82,10 @@ export function createSingleComposer(identity: string): CommentComposer {
   const readRun = (text: string) => readStamp(splitLines(text)[1]);
   return {
     marker,
-    readRun,
+    readPart(text) {
+      const body = splitLines(text).slice(2).join('\n').trim();
+      return { run: readRun(text), isFinal: true, body };
+    },
     compose(found, entry) {
       const comments = found.map((text) => ({ text, run: readRun(text) }));
       const latest = comments.reduce<(typeof comments)[number] | null>(pickLater, null);
@@ -104,8 +107,8 @@ export function createSharedComposer(): CommentComposer {
     [marker, ...sections.toSorted(compareIdentities).map(renderSection)].join('\n\n');
   return {
     marker,
-    readRun(text, of) {
-      return parseSections(text).find(({ identity }) => identity === of)?.run ?? null;
+    readPart(text, of) {
+      return parseSections(text).find(({ identity }) => identity === of) ?? null;
     },
     compose(found, entry, recorded = []) {
       const sections = limitRecorded(collectSections(found, recorded), recorded);

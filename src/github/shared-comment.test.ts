@@ -46,6 +46,16 @@ function readSections(body: string): [string, string][] {
   return [...body.matchAll(section)].map(([, identity = '', text = '']) => [identity, text]);
 }
 
+async function record(client: GitHubClient, name: string, body: string): Promise<void> {
+  await new Checks(client, repository).create(commit, {
+    name: `PostgreSQL plan: ${name}`,
+    title: 'planned',
+    summary: recordSection(body, { number, identity: name, run: now }) ?? '',
+    status: 'completed',
+    conclusion: 'success',
+  });
+}
+
 const bodies = () => github.listComments(number).map(({ body = '' }) => body);
 const sections = () => bodies().map(readSections);
 
@@ -117,6 +127,21 @@ describe('a shared comment', () => {
     ]);
   });
 
+  test('has the report of a job that others, each recorded and not yet there, keep waiting', async () => {
+    await createJob('stock/3').write('there');
+    const client = connect();
+    await record(client, 'orders/1', 'planned');
+    let others = 0;
+    client.hook.after('request', async (_response, { method }) => {
+      if (method === 'PATCH') await record(connect(), `other/${++others}`, 'on its way');
+    });
+    const options = { timing: { ...timing, settleMs: 40 } };
+    const job = new StickyComment(client, refer('orders/1'), options);
+    expect(await job.write('planned')).toMatchObject({ outcome: 'updated' });
+    expect(others).toBe(6);
+    expect(sections()[0]).toContainEqual(['orders/1', 'planned']);
+  }, 15_000);
+
   test('returns forbidden if the token may not comment', async () => {
     await createJob('orders/1').write('one');
     const token = github.createToken({ permissions: { pull_requests: 'read' } });
@@ -144,16 +169,6 @@ describe.each([12, 20])('%s jobs at once', (size) => {
     await sleep(Math.random() * within);
     await record(client, name, `${name}: done`);
     await job.write(`${name}: done`);
-  }
-
-  async function record(client: GitHubClient, name: string, body: string): Promise<void> {
-    await new Checks(client, repository).create(commit, {
-      name: `PostgreSQL plan: ${name}`,
-      title: 'planned',
-      summary: recordSection(body, { number, identity: name, run: now }) ?? '',
-      status: 'completed',
-      conclusion: 'success',
-    });
   }
 
   test('write one comment with every section, in at most four writes each', async () => {

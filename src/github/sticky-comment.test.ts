@@ -119,6 +119,18 @@ describe('StickyComment.write', () => {
     expect(bodies()).toEqual([theirs]);
   });
 
+  test('does not take its own report in progress, which others write back, for that of another job', async () => {
+    await createJob({ shared: true, identity: 'billing-55667788' }).write('theirs');
+    await createJob({ shared: true, run: { id: 19, attempt: 1 } }).write('before');
+    const overwrites = overwriteAfterWrites([], { shared: true });
+    await overwrites.job.update('planning');
+    const progress = String(bodies()[0]);
+    expect(progress).toContain('planning');
+    overwrites.left.push(...Array(6).fill(progress));
+    await expect(overwrites.job.write('mine')).rejects.toThrow('does not keep what is written');
+    expect(overwrites.left).toEqual([]);
+  });
+
   test('fails if an earlier run keeps overwriting it', async () => {
     const theirs = show('theirs', { run: { id: 19, attempt: 1 } });
     github.commentAs('github-actions[bot]', number, theirs);

@@ -77,6 +77,8 @@ export class StickyComment {
   readonly #composer: CommentComposer;
   readonly #access: CommentAccess;
   readonly #timing: CommentTiming;
+  /** The reports in progress that this job sent. Another cluster's job may write one back. */
+  readonly #shown = new Set<string>();
 
   constructor(
     client: GitHubClient,
@@ -142,6 +144,8 @@ export class StickyComment {
       known !== undefined && isCurrent ? [known] : await this.#access.look({ attempt: ONCE });
     const { text, refusal, shortened } = this.#compose(found, entry);
     if (refusal !== null) return refusal;
+    const part = this.#composer.readPart(text, this.#ref.identity);
+    if (part !== null) this.#shown.add(part.body);
     const [oldest] = found;
     if (oldest !== undefined) {
       const isIdle = isSameText(oldest.body, text) || this.#lacksSection(oldest);
@@ -227,8 +231,13 @@ export class StickyComment {
         return refusal ?? this.#remember(outcome, oldest, shortened);
       }
       if (writes === MAX_WRITES) {
+        // The job's own report stays: only what other clusters recorded is missing, and they write it themselves.
+        const own = this.#compose([oldest], entry);
+        if (isSameText(oldest.body, own.text)) {
+          return own.refusal ?? this.#remember(outcome, oldest, own.shortened);
+        }
         // Neither of the two jobs began later: the one that wrote last has the comment.
-        if (this.#isOfRun(oldest)) return { outcome: 'contended' };
+        if (this.#isOfOtherJob(oldest)) return { outcome: 'contended' };
         throw new Error(`Comment ${oldest.id} does not keep what is written to it.`);
       }
       sent = await access.send(oldest, text);
@@ -251,11 +260,12 @@ export class StickyComment {
     return this.#compose([oldest], entry).text === text;
   }
 
-  /** Whether the comment's text, or the cluster's section of it, is one of this run. */
-  #isOfRun({ body }: ActionComment): boolean {
+  /** Whether the comment's text, or the cluster's section of it, is of this run, but not what this job wrote before. */
+  #isOfOtherJob({ body }: ActionComment): boolean {
     const { identity, run } = this.#ref;
-    const writer = this.#composer.readRun(body, identity);
-    return writer !== null && isSameRun(writer, run);
+    const part = this.#composer.readPart(body, identity);
+    if (part === null || part.run === null || !isSameRun(part.run, run)) return false;
+    return part.isFinal && !this.#shown.has(part.body);
   }
 
   #compose(

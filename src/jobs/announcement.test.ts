@@ -109,14 +109,14 @@ test('warns of an update that is refused only with the last report', async () =>
   expect(log.join('').match(/::warning::github-token: may not comment here/g)).toHaveLength(1);
 });
 
-test('warns once if another job of the run reports on the same cluster', async () => {
+test('warns once if another job of the run keeps changing the comment', async () => {
   vi.spyOn(StickyComment.prototype, 'write').mockResolvedValue({ outcome: 'contended' });
   const announcement = announce();
   await announcement.publish('one', RENDERERS);
   await announcement.publish('two', RENDERERS);
   expect(announcement.undelivered).toBeNull();
   expect(log).toEqual([
-    '::warning::The comment is left as it is: another job of this run reports on the same cluster. Let one job of a workflow run plan or deploy a cluster.\n',
+    '::warning::The comment is left as it is: another job of this run, or something that edits comments, keeps changing it. Let only one job of a run plan or deploy a cluster. The job summary has the whole report.\n',
   ]);
 });
 

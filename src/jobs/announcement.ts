@@ -176,7 +176,7 @@ export class Announcement {
       case 'contended':
         this.#isSilenced = true;
         core.warning(
-          'The comment is left as it is: another job of this run reports on the same cluster. Let one job of a workflow run plan or deploy a cluster.',
+          'The comment is left as it is: another job of this run, or something that edits comments, keeps changing it. Let only one job of a run plan or deploy a cluster. The job summary has the whole report.',
         );
         return;
       case 'foreign':
