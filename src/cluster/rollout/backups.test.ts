@@ -145,6 +145,15 @@ describe('a cluster with backups', () => {
     expect(listRolloutSteps(createArchiving(desired), larger)).toContain('archive node-4');
   });
 
+  test('gives them to a node once its container can archive', () => {
+    const observed = changeNode(createArchiving(desired), 'node-2', ({ files }) => ({
+      files: { ...files, pgbackrestConf: null, backupJson: null },
+      container: { state: 'running', current: false },
+    }));
+    const steps = ['check node-2', 'restart node-2 (max_connections 100)', 'archive node-2'];
+    expect(listRolloutSteps(observed, desired)).toEqual(steps);
+  });
+
   test('gives them to a new node before it becomes the primary', () => {
     const larger = { ...createWithBackup({}, { size: 4 }), primary: 'node-4' };
     const steps = listRolloutSteps(createArchiving(desired), larger);

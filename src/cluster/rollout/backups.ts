@@ -63,7 +63,7 @@ export function archive(cluster: ClusterState): PlannedStep | null {
 
 /**
  * Gives replicas the files of a cluster that archives there already: one of them may become the primary in this rollout, and must
- * go on.
+ * go on. A container of an earlier version has no programs for that: it is restarted first.
  */
 export function archiveReplicas(cluster: ClusterState): PlannedStep | null {
   const { primary, primaryNode, replicas, desired } = cluster;
@@ -72,9 +72,10 @@ export function archiveReplicas(cluster: ClusterState): PlannedStep | null {
     return null;
   }
   const lacking = replicas.filter(
-    ({ data, files, host, postgres }) =>
+    ({ data, files, host, postgres, container }) =>
       data === 'complete' &&
       postgres !== null &&
+      container?.current === true &&
       host.backupTools === 'ready' &&
       files.pgbackrestConf === null,
   );
