@@ -72,13 +72,13 @@ function deploy(
       // A check leaves nothing behind: a run that ends after it equals one that ends before it.
       if (step.kind !== 'check') left -= 1;
       if (left < 0) break;
-      Object.assign(copies, { pending: false, repeated: false });
+      Object.assign(copies, { pending: false, refused: false, repeated: false });
       executeStep(model, step);
       for (let calls = 1; copies.pending && calls < patience; calls += 1) {
         Object.assign(copies, { pending: false, repeated: true });
         executeStep(model, step);
       }
-      if (copies.pending) break;
+      if (copies.pending || copies.refused) break;
     }
   }
   return false;
@@ -123,7 +123,7 @@ test(
         model.copies = {
           rounds,
           size: SIZE,
-          ...{ pending: false, repeated: false },
+          ...{ pending: false, refused: false, repeated: false },
         };
         const options = { segments: cycle(lengths), patience };
         const [first, second] = list;

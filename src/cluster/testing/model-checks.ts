@@ -8,9 +8,9 @@ import { type ModelNode, Violation } from './model-node.ts';
 /** In MiB, as all positions: more than a switchover accepts, and than is written while a few steps are done. */
 const FAR_BEHIND = 60;
 
-/** A server that is stopped on purpose is the only one that is down. */
+/** A server that is stopped on purpose is the only one that is down. One that follows no primary is repaired by that. */
 export function requireOthersUp(cluster: ModelCluster, node: ModelNode, word: string): void {
-  if (node.container !== 'running') return;
+  if (node !== cluster.primary && !cluster.isStreaming(node)) return;
   const members = cluster.desired.nodes.map(({ name }) => cluster.get(name));
   const down = members.filter(
     (other) => other !== node && !(other === cluster.primary || cluster.isStreaming(other)),
@@ -47,11 +47,15 @@ export function requireReplicasAbove(
   }
 }
 
-/** Unless it was asked for, a replica that is far behind takes over only where all are. */
+/**
+ * Unless it was asked for, a replica that is far behind takes over only where all are. One that the primary did not list
+ * when it was observed is not known to be: the switchover itself waits for it, and stops nothing if it comes no nearer.
+ */
 export function requireLeastBehind(
   cluster: ModelCluster,
   { from, to }: { from: ModelNode; to: ModelNode },
 ): void {
+  if (!cluster.listed.has(to.name)) return;
   const isBehind = (node: ModelNode) => from.lsn - node.replayed > FAR_BEHIND;
   const others = [...cluster.nodes.values()].filter((node) => cluster.isStreaming(node));
   if (isBehind(to) && to.name !== cluster.desired.primary && !others.every(isBehind)) {

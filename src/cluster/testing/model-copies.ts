@@ -16,6 +16,8 @@ export interface CopyWorld {
   readonly size: number;
   /** Whether the last step ended before its copy did. */
   pending: boolean;
+  /** Whether the node itself refused the copy, which does not fit: the step failed, and ended the run. */
+  refused: boolean;
   /** Whether the step is done again in the same run: the rollout has not seen what happened since. */
   repeated: boolean;
 }
@@ -63,7 +65,8 @@ export function collectCopy(
     node.copy = null;
     return found.snapshot;
   }
-  copies.pending = true;
+  copies.refused = node.copy === null;
+  copies.pending = !copies.refused;
   return null;
 }
 

@@ -59,7 +59,7 @@ export function disturb(
       if (!isReplica) return;
       primary.slots = primary.slots.filter((other) => other !== slot);
       primary.lsn += 10;
-      if (number % 2 === 0) primary.oldest = node.lsn + 1;
+      if (number % 2 === 0) removeWal(model, node);
       return;
     case 'clone unfinished':
     case 'data lost':
@@ -91,6 +91,17 @@ export function disturb(
       primary.lsn += 100;
       return;
   }
+}
+
+/** Removes the WAL that a node without a slot needs next, unless the slot of another one keeps it. */
+function removeWal(model: ModelCluster, node: ModelNode): void {
+  const { primary } = model;
+  if (!primary) return;
+  const isKept = primary.slots.some(({ name, lost }) => {
+    const other = [...model.nodes.values()].find((one) => slotName(one.name) === name);
+    return !lost && other?.data === 'complete' && other.lsn <= node.lsn;
+  });
+  if (!isKept) primary.oldest = node.lsn + 1;
 }
 
 /** Takes a node its data, and its container. */

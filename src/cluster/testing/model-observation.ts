@@ -1,4 +1,4 @@
-import { slotName } from '../node.ts';
+import { namesOf, slotName } from '../node.ts';
 import {
   buildFreshObservation,
   type FileSystemObservation,
@@ -14,7 +14,9 @@ const formatLsn = (lsn: number): string => `0/${(lsn * MIB).toString(16).toUpper
 
 /** Returns what the playbook would report about every node of the model. */
 export function observeModel(cluster: ModelCluster): NodeObservation[] {
-  return [...cluster.nodes.values()].map((node) => observeNode(cluster, node));
+  const nodes = [...cluster.nodes.values()];
+  cluster.listed = new Set(namesOf(nodes.filter((node) => cluster.isStreaming(node))));
+  return nodes.map((node) => observeNode(cluster, node));
 }
 
 /** What precedes the root partition of Debian's machine image. */

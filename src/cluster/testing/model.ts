@@ -30,6 +30,8 @@ export class ModelCluster {
   readonly repositories = new Map<string, { backups: number; hasGap: boolean; since: number }>();
   /** PostgreSQL's major version. */
   major = 17;
+  /** The replicas that the primary listed at the last observation. */
+  listed: ReadonlySet<string> = new Set();
 
   constructor(desired: DesiredCluster, nodes: readonly ModelNode[] = []) {
     this.desired = desired;
