@@ -57,7 +57,10 @@ export interface CommentComposer {
     entry: CommentEntry,
     recorded?: readonly Section[],
   ): ComposedComment;
-  /** Returns the cluster's part of a comment; null if it has none. The whole text of a cluster's own comment may be final. */
+  /**
+   * Returns the cluster's part of a comment; null if it has none. A comment of its own does not say whether it is final: it
+   * counts as final.
+   */
   readPart(text: string, identity: string): Omit<Section, 'identity'> | null;
 }
 

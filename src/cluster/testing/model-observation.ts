@@ -12,7 +12,7 @@ import type { ModelNode, ModelVolume } from './model-node.ts';
 const MIB = 1024 ** 2;
 const formatLsn = (lsn: number): string => `0/${(lsn * MIB).toString(16).toUpperCase()}`;
 
-/** Returns what the playbook would report about every node of the model. */
+/** Returns what the playbook would report about every node of the model, which remembers what its primary listed. */
 export function observeModel(cluster: ModelCluster): NodeObservation[] {
   const nodes = [...cluster.nodes.values()];
   cluster.listed = new Set(namesOf(nodes.filter((node) => cluster.isStreaming(node))));
