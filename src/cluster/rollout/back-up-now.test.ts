@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { BackupObservation } from '../observation.ts';
+import { createRepository } from '../testing/backup-fixtures.ts';
 import { createDesired, createHealthy } from '../testing/fixtures.ts';
 import { planBackup } from './back-up-now.ts';
 
@@ -16,31 +17,8 @@ const desired = createDesired({
   },
 });
 
-const EMPTY: BackupObservation = {
-  problem: null,
-  systemIdentifier: '7300000000000000001',
-  backups: [],
-  oldestWal: null,
-  newestWal: null,
-  walBytes: null,
-  archivedAt: null,
-  dropped: null,
-  running: null,
-  last: null,
-};
-const FULL: BackupObservation = {
-  ...EMPTY,
-  backups: [
-    {
-      label: '20261126-023001F',
-      type: 'full',
-      ...{ started: 1_795_660_201, ended: 1_795_660_260 },
-      ...{ databaseBytes: 1024, repositoryBytes: 512 },
-      damaged: false,
-      missingSince: null,
-    },
-  ],
-};
+const EMPTY = createRepository({ backups: [] });
+const FULL = createRepository();
 
 const observe = (backup: BackupObservation | null) =>
   createHealthy(desired).map((node) =>
