@@ -69,6 +69,35 @@ const EXAMPLES: readonly [Scenario][] = [
       segments: [6],
     },
   ],
+  /** Replicas without a primary restart one by one for what the promoted one runs with already. */
+  [
+    {
+      requests: [
+        {
+          size: 4,
+          settings: {},
+          image: 'postgres:17',
+          primary: null,
+          ...SMALL,
+          storage: { dataGib: 20, rootGib: 16 },
+        },
+        {
+          size: 4,
+          settings: { max_worker_processes: '16' },
+          image: 'postgres:17',
+          primary: null,
+          ...SMALL,
+          storage: { dataGib: 20, rootGib: 17 },
+        },
+      ],
+      cut: 4,
+      happenings: [
+        { node: 1, what: 'fenced' },
+        { node: 1, what: 'stopped' },
+      ],
+      segments: [3],
+    },
+  ],
   /** A replica that had not read its files restarted for a raised setting before it was its turn. */
   [
     {
